@@ -1,0 +1,116 @@
+"""Every error that usbmux raises on purpose.
+
+::
+
+    UsbmuxError
+      ProtocolError
+        LocalProtocolError          our caller asked for what the state forbids
+        RemoteProtocolError         the peer sent what the protocol forbids
+      AddressError                  (ValueError) not a socket address in any known spelling
+      DaemonUnavailableError        (ConnectionError) nobody serves at the address, or it hung up
+      RequestTimeoutError           (TimeoutError) the daemon did not answer in time
+      RequestError                  the daemon answered with a result other than 0
+        DeviceNotFoundError         (LookupError) no such phone, or none attached
+        AmbiguousDeviceError        (LookupError) several phones fit
+        PortRefusedError            (ConnectionRefusedError) nothing listens on that port of the phone
+        PairRecordNotFoundError     (LookupError) no pair record under that id
+      DeviceResetError              (ConnectionResetError) the phone reset the connection, with its reason
+      UsbError                      (OSError) the bus failed
+        UsbAccessError              (PermissionError) the node may not be opened, or somebody else has the interface
+        UsbDisconnectedError        the device is gone
+        UsbStallError               the endpoint is halted
+        UsbTimeoutError             (TimeoutError) the transfer did not end in time
+
+The protocol engines raise only `ProtocolError`; anything else that leaves them is a bug.
+Leaves also derive from the builtin that a caller would catch already.
+"""
+
+
+class UsbmuxError(Exception):
+    """Base of everything below."""
+
+
+class ProtocolError(UsbmuxError):
+    """One of the two protocols was broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own caller asked for something that the current state forbids."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something that the protocol forbids.
+
+    Args:
+        message: What was expected and what came.
+        data: The first bytes of the offending input, for the log.
+    """
+
+    def __init__(self, message: str, data: bytes = b"") -> None:
+        super().__init__(message)
+        self.data = data
+
+
+class AddressError(UsbmuxError, ValueError):
+    """The text is not a socket address in any known spelling."""
+
+
+class DaemonUnavailableError(UsbmuxError, ConnectionError):
+    """Nobody serves the usbmux protocol at the address, or the daemon hung up."""
+
+
+class RequestTimeoutError(UsbmuxError, TimeoutError):
+    """The daemon did not answer in time."""
+
+
+class RequestError(UsbmuxError):
+    """The daemon answered with a result other than 0.
+
+    Args:
+        result: The number in the Result message (a usbmux code, or an errno for pair records).
+        message: What was asked and what the number means.
+    """
+
+    def __init__(self, result: int, message: str) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class DeviceNotFoundError(RequestError, LookupError):
+    """No phone of that name, or none at all, is attached."""
+
+
+class AmbiguousDeviceError(RequestError, LookupError):
+    """More than one phone fits and none was named."""
+
+
+class PortRefusedError(RequestError, ConnectionRefusedError):
+    """Nothing listens on that port of the phone."""
+
+
+class PairRecordNotFoundError(RequestError, LookupError):
+    """The daemon keeps no pair record under that id."""
+
+
+class DeviceResetError(UsbmuxError, ConnectionResetError):
+    """The phone reset the connection; the text is the reason it gave."""
+
+
+class UsbError(UsbmuxError, OSError):
+    """The bus or a device on it failed."""
+
+
+class UsbAccessError(UsbError, PermissionError):
+    """The device node may not be opened, or another process has claimed the interface."""
+
+
+class UsbDisconnectedError(UsbError):
+    """The device is no longer on the bus."""
+
+
+class UsbStallError(UsbError):
+    """The endpoint is halted."""
+
+
+class UsbTimeoutError(UsbError, TimeoutError):
+    """The transfer did not end in time."""
