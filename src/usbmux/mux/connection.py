@@ -1,0 +1,343 @@
+"""One pseudo-TCP connection, the host's side.
+
+Two laws: every decision about the connection is taken here; nothing here knows of sockets, transfers or clocks.
+
+Theory of operation. The link neither loses nor reorders, so there is no retransmission: a segment that is not
+exactly the next one means that something broke, and ends the connection with RST (T7). Flow control towards the
+phone is its window (T6); towards us it is the acknowledgement, which is given for bytes that the client has
+taken, while the advertised window never changes (T9). There is no FIN: when our side ends (`shutdown_write`,
+`close`), what is queued still goes out, and RST follows only after the phone has acknowledged it all (T12 to T14).
+
+The rules T1 to T16 are those of docs/protocol/mux.md. Sequence variables carry RFC 9293's names.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final, assert_never
+
+from usbmux.errors import LocalProtocolError
+from usbmux.mux.events import (
+    CloseCause,
+    ConnectionClosed,
+    ConnectionEstablished,
+    DataReceived,
+    Event,
+    SendRoomOpened,
+)
+from usbmux.mux.segment import Flags, Segment, seq_add, seq_diff
+from usbmux.mux.send_buffer import SendBuffer
+from usbmux.mux.settings import MuxSettings
+
+MAX_REASON_LENGTH: Final = 512
+"""Longest RST text that is kept, in bytes."""
+
+
+class TcpState(Enum):
+    """Where a connection stands; SYN_SENT, ESTABLISHED and CLOSED as in RFC 9293."""
+
+    SYN_SENT = auto()
+    ESTABLISHED = auto()
+    HALF_CLOSED = auto()
+    """The client has ended its writing; the phone's answer is still delivered."""
+    DRAINING = auto()
+    """The client is gone; what it wrote still goes out, what comes is acknowledged and dropped."""
+    CLOSED = auto()
+
+
+_EDGES: Final = {
+    TcpState.SYN_SENT: {TcpState.ESTABLISHED, TcpState.CLOSED},
+    TcpState.ESTABLISHED: {TcpState.HALF_CLOSED, TcpState.DRAINING, TcpState.CLOSED},
+    TcpState.HALF_CLOSED: {TcpState.DRAINING, TcpState.CLOSED},
+    TcpState.DRAINING: {TcpState.CLOSED},
+    TcpState.CLOSED: set[TcpState](),
+}
+
+
+class TcpConnection:
+    """One connection to a port of the phone. Driven by `MuxSession`; read-only for everybody else."""
+
+    def __init__(
+        self, local_port: int, remote_port: int, settings: MuxSettings, emit: Callable[[Event], None], now: float
+    ) -> None:
+        self.local_port: Final = local_port
+        self.remote_port: Final = remote_port
+        self.state = TcpState.SYN_SENT
+        self.snd_una = 0
+        """First byte that the phone has not acknowledged."""
+        self.snd_nxt = 0
+        """First byte that was not sent yet. Our initial sequence number is 0."""
+        self.snd_wnd = 0
+        """The phone's window, counted from `snd_una`."""
+        self.rcv_nxt = 0
+        """The byte that the next segment must begin with."""
+        self.rcv_taken = 0
+        """First byte that the client has not taken: the acknowledgement that we owe."""
+        self.rcv_acked = 0
+        """The acknowledgement that we sent last."""
+        self.rcv_wnd: Final = settings.receive_window
+        self._settings: Final = settings
+        self._emit: Final = emit
+        self._queue = SendBuffer()
+        self._syn_due = True
+        self._acknowledge_due = False
+        self._reset_due: bytes | None = None
+        self._was_full = False
+        self._acknowledge_deadline: float | None = None
+        self._deadline: float | None = now + settings.syn_timeout_s
+
+    def __str__(self) -> str:
+        return f"{self.local_port} > {self.remote_port} {self.state.name}"
+
+    # What the session and the shell ask.
+
+    @property
+    def send_room(self) -> int:
+        """How many bytes `send` takes now: the phone's window less what is in flight or queued."""
+        if self.state is not TcpState.ESTABLISHED:
+            return 0
+        return max(self._usable_window() - len(self._queue), 0)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle_timer` wants to be called."""
+        if self._acknowledge_deadline is None or self._deadline is None:
+            return self._deadline if self._acknowledge_deadline is None else self._acknowledge_deadline
+        return min(self._deadline, self._acknowledge_deadline)
+
+    @property
+    def wants_control(self) -> bool:
+        """Whether a SYN, an acknowledgement or a RST is due, which goes before all data."""
+        return self._syn_due or self._acknowledge_due or self._reset_due is not None
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether queued data fits into the phone's window."""
+        return len(self._queue) > 0 and self._usable_window() > 0 and self.state is not TcpState.CLOSED
+
+    # What the client does.
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes of the client.
+
+        Raises:
+            LocalProtocolError: Not established, or more than `send_room`.
+        """
+        if len(data) > self.send_room:
+            raise LocalProtocolError(f"{self}: {len(data)} bytes do not fit into send room {self.send_room}")
+        self._queue.append(data)
+        self._was_full = self.send_room == 0
+
+    def acknowledge(self, count: int, now: float) -> None:
+        """Say that the client has taken `count` more bytes.
+
+        Raises:
+            LocalProtocolError: More than was reported and not yet acknowledged.
+        """
+        if count > seq_diff(self.rcv_nxt, self.rcv_taken):
+            raise LocalProtocolError(f"{self}: acknowledging {count} bytes that were not received")
+        self.rcv_taken = seq_add(self.rcv_taken, count)
+        if count and self.state is not TcpState.CLOSED:
+            self._note_progress(now)
+            self._plan_acknowledgement(now)
+
+    def shutdown_write(self, now: float) -> None:
+        """The client sends no more but still reads (T13). No effect unless established."""
+        if self.state is TcpState.ESTABLISHED:
+            self._set_state(TcpState.HALF_CLOSED)
+            self._note_progress(now)
+
+    def close(self, now: float) -> None:
+        """The client is gone (T12, T14). What it wrote before still goes out; the RST comes last."""
+        match self.state:
+            case TcpState.SYN_SENT:
+                self._end(CloseCause.ABORTED, "")
+            case TcpState.ESTABLISHED | TcpState.HALF_CLOSED:
+                self._set_state(TcpState.DRAINING)
+                self._note_progress(now)
+                self._take_everything(now)
+                self._finish_if_drained()
+            case TcpState.DRAINING | TcpState.CLOSED:
+                pass
+            case _:
+                assert_never(self.state)
+
+    def abort(self, cause: CloseCause, text: str = "") -> None:
+        """End the connection now, with an RST that carries `text`, and drop what is queued. Idempotent."""
+        if self.state is not TcpState.CLOSED:
+            self._reset_due = text.encode("utf-8", "replace")[:MAX_REASON_LENGTH]
+            self._end(cause, text)
+
+    def link_lost(self, reason: str) -> None:
+        """The way to the phone is gone. Idempotent."""
+        if self.state is not TcpState.CLOSED:
+            self._end(CloseCause.LOST, reason)
+
+    # What the phone does.
+
+    def receive_segment(self, segment: Segment, now: float) -> None:
+        """Take a segment that the phone sent to this connection."""
+        match self.state:
+            case TcpState.SYN_SENT:
+                self._receive_answer_to_syn(segment)
+            case TcpState.ESTABLISHED | TcpState.HALF_CLOSED | TcpState.DRAINING:
+                if segment.flags & Flags.RST:
+                    self._end(CloseCause.RESET, reset_text(segment))
+                elif (wrong := self._violation(segment)) is not None:
+                    self.abort(CloseCause.VIOLATED, wrong)
+                else:
+                    self._receive_acknowledgement(segment, now)
+                    self._receive_payload(segment, now)
+                    self._finish_if_drained()
+            case TcpState.CLOSED:
+                pass
+            case _:
+                assert_never(self.state)
+
+    def handle_timer(self, now: float) -> None:
+        """Act on deadlines that have passed."""
+        if self._acknowledge_deadline is not None and now >= self._acknowledge_deadline:
+            self._acknowledge_deadline = None
+            self._acknowledge_due = True
+        if self._deadline is None or now < self._deadline:
+            return
+        match self.state:
+            case TcpState.SYN_SENT:
+                self._end(CloseCause.UNANSWERED, f"no answer to SYN within {self._settings.syn_timeout_s:g} s")
+            case TcpState.HALF_CLOSED | TcpState.DRAINING:
+                self._reset_due = b""
+                self._end(CloseCause.EXPIRED, f"nothing moved for {self._settings.linger_s:g} s after the end")
+            case TcpState.ESTABLISHED | TcpState.CLOSED:
+                self._deadline = None
+            case _:
+                assert_never(self.state)
+
+    # What goes out.
+
+    def control_segment(self) -> Segment | None:
+        """The SYN, RST or acknowledgement that is due, if it still is."""
+        if self._reset_due is not None:
+            text, self._reset_due = self._reset_due, None
+            return self._segment(Flags.RST, text)
+        if self._syn_due:
+            self._syn_due = False
+            segment = self._segment(Flags.SYN)
+            self.snd_nxt = seq_add(self.snd_nxt, 1)
+            return segment
+        if self._acknowledge_due:
+            return self._segment(Flags.ACK)
+        return None
+
+    def data_segment(self, max_payload: int) -> Segment | None:
+        """The next data, at most `max_payload` bytes and never beyond the phone's window."""
+        count = min(len(self._queue), self._usable_window(), max_payload)
+        if count <= 0 or self.state is TcpState.CLOSED:
+            return None
+        segment = self._segment(Flags.ACK, self._queue.take(count))
+        self.snd_nxt = seq_add(self.snd_nxt, count)
+        return segment
+
+    # Inside.
+
+    def _set_state(self, state: TcpState) -> None:
+        if state not in _EDGES[self.state]:
+            raise LocalProtocolError(f"{self}: no way to {state.name}")
+        self.state = state
+
+    def _end(self, cause: CloseCause, text: str) -> None:
+        self._set_state(TcpState.CLOSED)
+        self._queue.clear()
+        self._syn_due = self._acknowledge_due = False
+        self._deadline = self._acknowledge_deadline = None
+        self._emit(ConnectionClosed(self, cause, text))
+
+    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+        """Every segment carries the acknowledgement that we owe (T10)."""
+        self.rcv_acked = self.rcv_taken
+        self._acknowledge_due = False
+        self._acknowledge_deadline = None
+        return Segment(self.local_port, self.remote_port, self.snd_nxt, self.rcv_taken, flags, self.rcv_wnd, payload)
+
+    def _usable_window(self) -> int:
+        """May be negative after the phone has shrunk its window."""
+        return self.snd_wnd - seq_diff(self.snd_nxt, self.snd_una)
+
+    def _note_progress(self, now: float) -> None:
+        """After our side has ended, only silence for the whole linger time gives up (T14)."""
+        if self.state in (TcpState.HALF_CLOSED, TcpState.DRAINING):
+            self._deadline = now + self._settings.linger_s
+
+    def _plan_acknowledgement(self, now: float) -> None:
+        """A quarter of the window taken: at once. Less: soon, so that data may carry it (T10)."""
+        if seq_diff(self.rcv_taken, self.rcv_acked) >= self.rcv_wnd // 4:
+            self._acknowledge_due = True
+        elif self._acknowledge_deadline is None:
+            self._acknowledge_deadline = now + self._settings.acknowledge_delay_s
+
+    def _take_everything(self, now: float) -> None:
+        """Nobody reads any more, but a phone that waits for its window would not read either."""
+        if self.rcv_taken != self.rcv_nxt:
+            self.rcv_taken = self.rcv_nxt
+            self._plan_acknowledgement(now)
+
+    def _finish_if_drained(self) -> None:
+        if self.state is TcpState.DRAINING and not len(self._queue) and self.snd_una == self.snd_nxt:
+            self._reset_due = b""
+            self._end(CloseCause.FINISHED, "")
+
+    def _receive_answer_to_syn(self, segment: Segment) -> None:
+        if segment.flags & Flags.RST:
+            self._end(CloseCause.REFUSED, reset_text(segment))
+        elif segment.flags != Flags.SYN | Flags.ACK or segment.ack != self.snd_nxt or segment.payload:
+            self.abort(CloseCause.VIOLATED, f"expected SYN+ACK with ack {self.snd_nxt}, got {segment}")
+        else:
+            self.snd_una = segment.ack
+            self.snd_wnd = segment.window
+            self.rcv_nxt = self.rcv_taken = seq_add(segment.seq, 1)
+            self.rcv_acked = self.rcv_nxt
+            self._deadline = None
+            self._acknowledge_due = True
+            self._was_full = self.snd_wnd == 0
+            self._set_state(TcpState.ESTABLISHED)
+            self._emit(ConnectionEstablished(self))
+
+    def _violation(self, segment: Segment) -> str | None:
+        """What is wrong with a segment of an open connection, in words for the phone's log and ours (T7)."""
+        if segment.flags != Flags.ACK:
+            return f"expected flags ACK, got {segment}"
+        if segment.seq != self.rcv_nxt:
+            return f"expected seq {self.rcv_nxt}, got {segment}"
+        room = self.rcv_wnd - seq_diff(self.rcv_nxt, self.rcv_acked)
+        if len(segment.payload) > room:
+            return f"window overrun: room for {room} bytes, got {segment}"
+        if seq_diff(segment.ack, self.snd_nxt) > 0:
+            return f"expected ack up to {self.snd_nxt}, got {segment}"
+        return None
+
+    def _receive_acknowledgement(self, segment: Segment, now: float) -> None:
+        newly = seq_diff(segment.ack, self.snd_una)
+        if newly < 0:
+            return  # older than what we know: its window is stale as well (RFC 9293 3.10.7.4)
+        if newly:
+            self._note_progress(now)
+        self.snd_una = segment.ack
+        self.snd_wnd = segment.window
+        was_full, self._was_full = self._was_full, self.send_room == 0
+        if was_full and not self._was_full and self.state is TcpState.ESTABLISHED:
+            self._emit(SendRoomOpened(self))
+
+    def _receive_payload(self, segment: Segment, now: float) -> None:
+        count = len(segment.payload)
+        if not count:
+            return
+        self.rcv_nxt = seq_add(self.rcv_nxt, count)
+        self._note_progress(now)
+        if self.state is TcpState.DRAINING:
+            self._take_everything(now)
+        else:
+            self._emit(DataReceived(self, segment.payload))
+
+
+def reset_text(segment: Segment) -> str:
+    """The reason in an RST, fit for a log line: printable, bounded, without the newline that phones add."""
+    text = bytes(segment.payload[:MAX_REASON_LENGTH]).decode("utf-8", "replace").strip("\0\r\n ")
+    return "".join(character if character.isprintable() else "?" for character in text)

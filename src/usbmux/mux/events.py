@@ -1,0 +1,104 @@
+"""Everything that a `MuxSession` reports. Names are past participles: it has happened already."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the connection reports these events, so it imports this module
+    from usbmux.mux.connection import TcpConnection
+
+
+class CloseCause(Enum):
+    """Why a connection ended."""
+
+    REFUSED = auto()
+    """The phone answered the SYN with RST: nothing listens on the port."""
+    UNANSWERED = auto()
+    """The phone did not answer the SYN in time."""
+    RESET = auto()
+    """The phone ended it. The only way in which a phone closes, so this is also the ordinary end."""
+    VIOLATED = auto()
+    """The phone sent a segment that cannot be right; we reset the connection rather than leave a gap."""
+    FINISHED = auto()
+    """Our side ended it, after everything that had been sent was acknowledged."""
+    EXPIRED = auto()
+    """Our side had ended it and nothing moved for the linger time."""
+    ABORTED = auto()
+    """Our side cut it off."""
+    LOST = auto()
+    """The link to the phone ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeCompleted:
+    """The phone answered VERSION: it can be shown to clients."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFailed:
+    """The link cannot be used any more. All connections were reported closed before this."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMessage:
+    """The phone sent a CONTROL text."""
+
+    kind: int
+    """A `ControlKind`, or whatever number the phone put there."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PacketIgnored:
+    """A packet that belongs to nothing was dropped."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEstablished:
+    """The phone accepted the connection: `MuxSession.send` may be called."""
+
+    connection: "TcpConnection"
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """The phone sent data. Acknowledge it by `MuxSession.acknowledge` as it is taken."""
+
+    connection: "TcpConnection"
+    data: memoryview | bytes
+    """Valid as long as the buffer given to `MuxSession.receive_data`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendRoomOpened:
+    """`TcpConnection.send_room` was 0 and is not any more."""
+
+    connection: "TcpConnection"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
+    """The connection is over; nothing more is reported of it."""
+
+    connection: "TcpConnection"
+    cause: CloseCause
+    text: str
+    """For people: the phone's reason, or what was expected and what came. May be empty."""
+
+
+Event = (
+    HandshakeCompleted
+    | SessionFailed
+    | DeviceMessage
+    | PacketIgnored
+    | ConnectionEstablished
+    | DataReceived
+    | SendRoomOpened
+    | ConnectionClosed
+)

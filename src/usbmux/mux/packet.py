@@ -1,0 +1,162 @@
+"""Mux packets: headers of version 1 and 2, the small payloads, and reassembly by length.
+
+Rules M1 to M14 of docs/protocol/mux.md. All integers are big-endian.
+"""
+
+import struct
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from usbmux.errors import RemoteProtocolError
+
+MAGIC: Final = 0xFEEDFACE
+"""What we send in a version 2 header. Phones were seen to send 0xFACEFACE: never checked (M6)."""
+MAX_PACKET_LENGTH: Final = 65536
+"""Longest packet accepted from a phone, header included (M4)."""
+FIRST_RX_SEQ: Final = 0xFFFF
+"""rx_seq of the SETUP packet: nothing received yet (M9)."""
+
+_HEADER_V1: Final = struct.Struct(">II")
+_HEADER_V2: Final = struct.Struct(">IIIHH")
+_VERSION: Final = struct.Struct(">III")
+HEADER_LENGTH: Final = {1: _HEADER_V1.size, 2: _HEADER_V2.size}
+
+
+class MuxProtocol(IntEnum):
+    """The header's first field: what the payload is."""
+
+    VERSION = 0
+    CONTROL = 1
+    SETUP = 2
+    TCP = 6
+
+
+class ControlKind(IntEnum):
+    """First byte of a CONTROL payload; the rest is text for the log (M11)."""
+
+    ERROR = 3
+    WARNING = 5
+    INFO = 7
+
+
+SETUP_PAYLOAD: Final = b"\x07"
+"""The only payload that SETUP is sent with (M9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One mux packet without its length field."""
+
+    protocol: int
+    """A `MuxProtocol`, or whatever number the peer put there."""
+    payload: memoryview | bytes
+    """Valid as long as the buffer that it was read from."""
+    tx_seq: int = 0
+    """The sender's packet count modulo 2^16; 0 in version 1 framing."""
+    rx_seq: int = 0
+    """What the sender has of ours; senders disagree on its meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Payload of a VERSION packet."""
+
+    major: int
+    minor: int
+
+    def encode(self) -> bytes:
+        """The twelve bytes of the payload."""
+        return _VERSION.pack(self.major, self.minor, 0)
+
+    @classmethod
+    def decode(cls, payload: bytes | memoryview) -> "Version":
+        """Read a VERSION payload.
+
+        Raises:
+            RemoteProtocolError: It is shorter than twelve bytes.
+        """
+        if len(payload) < _VERSION.size:
+            raise RemoteProtocolError("VERSION payload is too short", bytes(payload))
+        major, minor, _padding = _VERSION.unpack_from(payload)
+        return cls(major, minor)
+
+
+def encode_v1(protocol: int, payload: bytes) -> bytes:
+    """A packet with the 8-byte header of version 1, in which VERSION always travels."""
+    return _HEADER_V1.pack(protocol, _HEADER_V1.size + len(payload)) + payload
+
+
+def encode_v2(protocol: int, payload: bytes, tx_seq: int, rx_seq: int, magic: int = MAGIC) -> bytes:
+    """A packet with the 16-byte header of version 2."""
+    length = _HEADER_V2.size + len(payload)
+    return _HEADER_V2.pack(protocol, length, magic, tx_seq, rx_seq) + payload
+
+
+class PacketReader:
+    """Cuts packets out of a stream of bulk transfers by the length field alone (M3).
+
+    `version` is the framing of the packets after a VERSION packet, which itself is always in version 1
+    framing. Set it between two packets, as soon as the peer's version is known.
+    """
+
+    def __init__(self, version: int = 1) -> None:
+        self.version = version
+        self._pending = bytearray()
+
+    def receive_data(self, data: bytes | memoryview) -> Iterator[Packet]:
+        """Take the bytes of one transfer and yield each packet that they complete.
+
+        The iterator must be exhausted. The payloads are valid as long as the buffer behind `data`.
+
+        Raises:
+            RemoteProtocolError: A length that no packet can have; the framing is lost.
+        """
+        if not self._pending:
+            rest = yield from self._packets(memoryview(data))
+            self._pending = bytearray(rest)
+            return
+        self._pending += data
+        buffer = memoryview(self._pending)
+        rest = yield from self._packets(buffer)
+        # Kept as it is while nothing was cut off; a new object otherwise, because views of this one are out.
+        pending = self._pending if len(rest) == len(buffer) else bytearray(rest)
+        rest.release()
+        buffer.release()
+        self._pending = pending
+
+    @property
+    def pending(self) -> int:
+        """Number of bytes of an unfinished packet."""
+        return len(self._pending)
+
+    def _header_length(self, protocol: int) -> int:
+        return HEADER_LENGTH[1] if protocol == MuxProtocol.VERSION else HEADER_LENGTH[self.version]
+
+    def _packets(self, buffer: memoryview) -> Generator[Packet, None, memoryview]:
+        """Yield the whole packets of `buffer` and return the rest."""
+        offset = 0
+        while (length := self._packet_length(buffer, offset)) and offset + length <= len(buffer):
+            yield self._packet(buffer, offset, length)
+            offset += length
+        return buffer[offset:]
+
+    def _packet_length(self, buffer: memoryview, offset: int) -> int:
+        """The length of the packet at `offset`, or 0 while its header is incomplete."""
+        if len(buffer) - offset < _HEADER_V1.size:
+            return 0
+        protocol, length = _HEADER_V1.unpack_from(buffer, offset)
+        if not self._header_length(protocol) <= length <= MAX_PACKET_LENGTH:
+            head = bytes(buffer[offset : offset + 32])
+            raise RemoteProtocolError(f"mux packet with impossible length {length}", head)
+        return int(length)
+
+    def _packet(self, buffer: memoryview, offset: int, length: int) -> Packet:
+        (protocol,) = struct.unpack_from(">I", buffer, offset)
+        start = offset + self._header_length(protocol)
+        payload = buffer[start : offset + length]
+        if start - offset == _HEADER_V1.size:
+            return Packet(protocol, payload)
+        _protocol, _length, _magic, tx_seq, rx_seq = _HEADER_V2.unpack_from(buffer, offset)
+        return Packet(protocol, payload, tx_seq, rx_seq)

@@ -1,0 +1,310 @@
+"""The whole link to one phone: handshake, demultiplexing, and who sends next.
+
+Bytes of bulk IN transfers go in by `receive_data`; packets for bulk OUT transfers are pulled out by
+`packet_to_send` whenever a transfer is free, so that sequence numbers are stamped in one place, acknowledgements
+ride on data and no queue can grow. After any call: drain `next_event`, then `packet_to_send`, then look at
+`deadline` again. The rules M1 to M14 and T1 to T16 are those of docs/protocol/mux.md.
+"""
+
+from collections import deque
+from enum import Enum, auto
+from typing import Final, assert_never
+
+from usbmux.errors import LocalProtocolError, RemoteProtocolError
+from usbmux.mux.connection import TcpConnection
+from usbmux.mux.events import (
+    CloseCause,
+    ConnectionClosed,
+    DeviceMessage,
+    Event,
+    HandshakeCompleted,
+    PacketIgnored,
+    SessionFailed,
+)
+from usbmux.mux.packet import (
+    FIRST_RX_SEQ,
+    HEADER_LENGTH,
+    SETUP_PAYLOAD,
+    MuxProtocol,
+    Packet,
+    PacketReader,
+    Version,
+    encode_v1,
+    encode_v2,
+)
+from usbmux.mux.port_allocator import PortAllocator
+from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
+from usbmux.mux.segment import Flags, Segment, seq_add
+from usbmux.mux.settings import MuxSettings
+from usbmux.mux.timers import Timers
+
+VERSION_OFFERED: Final = Version(2, 0)
+MAX_STRAY_RESETS: Final = 64
+"""Answers to segments of unknown connections that may wait; a phone that sends more gets no more."""
+MAX_TEXT_LENGTH: Final = 1024
+
+
+class SessionState(Enum):
+    """Where the link stands."""
+
+    HANDSHAKE = auto()
+    READY = auto()
+    FAILED = auto()
+
+
+_EDGES: Final = {
+    SessionState.HANDSHAKE: {SessionState.READY, SessionState.FAILED},
+    SessionState.READY: {SessionState.FAILED},
+    SessionState.FAILED: set[SessionState](),
+}
+
+
+class MuxSession:
+    """One phone, the host's side. Sends VERSION as soon as it is asked for packets."""
+
+    def __init__(self, now: float, settings: MuxSettings | None = None) -> None:
+        self.settings: Final = settings or MuxSettings()
+        self.state = SessionState.HANDSHAKE
+        self._reader = PacketReader(version=1)
+        self._connections: dict[int, TcpConnection] = {}
+        self._ports = PortAllocator(self.settings.quarantine_s)
+        self._timers = Timers[TcpConnection]()
+        self._handshake_deadline: Final = now + self.settings.handshake_timeout_s
+        self._events: deque[Event] = deque()
+        self._link_packets: deque[bytes] = deque([encode_v1(MuxProtocol.VERSION, VERSION_OFFERED.encode())])
+        self._stray_resets: deque[Segment] = deque(maxlen=MAX_STRAY_RESETS)
+        self._control_turns: dict[TcpConnection, None] = {}
+        self._data_turns: dict[TcpConnection, None] = {}
+        self._tx_seq = 0
+        self._rx_seq = FIRST_RX_SEQ
+        self._now = now
+
+    # The five verbs.
+
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
+        """Take the bytes of one bulk IN transfer, however the packets are split over transfers."""
+        if self.state is SessionState.FAILED:
+            return
+        self._now = now
+        try:
+            for packet in self._reader.receive_data(data):
+                self._receive_packet(packet)
+        except RemoteProtocolError as error:
+            self.fail(f"{error} ({error.data[:16].hex(' ')})", now)
+
+    def next_event(self) -> Event | None:
+        """What happened, oldest first."""
+        return self._events.popleft() if self._events else None
+
+    def packet_to_send(self, now: float) -> bytes | None:
+        """The next packet for the phone, or None. Call only when it can be sent at once."""
+        self._now = now
+        if self._link_packets:
+            return self._link_packets.popleft()
+        if self._stray_resets:
+            return self._encode(self._stray_resets.popleft())
+        segment = self._next_control_segment() or self._next_data_segment()
+        return self._encode(segment) if segment else None
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle_timer` wants to be called, or None."""
+        match self.state:
+            case SessionState.HANDSHAKE:
+                return self._handshake_deadline
+            case SessionState.READY:
+                return self._timers.deadline
+            case SessionState.FAILED:
+                return None
+            case _:
+                assert_never(self.state)
+
+    def handle_timer(self, now: float) -> None:
+        """Act on deadlines that have passed."""
+        self._now = now
+        if self.state is SessionState.HANDSHAKE:
+            if now >= self._handshake_deadline:
+                self.fail(f"no answer to VERSION within {self.settings.handshake_timeout_s:g} s", now)
+            return
+        while (owner := self._timers.pop_due(now)) is not None:
+            owner.handle_timer(now)
+            self._plan(owner)
+
+    # Connections.
+
+    def connect(self, port: int, now: float) -> TcpConnection:
+        """Begin a connection to `port` of the phone; `ConnectionEstablished` or `ConnectionClosed` follows.
+
+        Raises:
+            LocalProtocolError: The handshake is not done, or all 65,535 source ports are taken.
+        """
+        self._now = now
+        if self.state is not SessionState.READY:
+            raise LocalProtocolError(f"cannot connect in state {self.state.name}")
+        local_port = self._ports.allocate(now)
+        if local_port is None:
+            raise LocalProtocolError("all source ports are in use")
+        connection = TcpConnection(local_port, port, self.settings, self._emit, now)
+        self._connections[local_port] = connection
+        self._plan(connection)
+        return connection
+
+    def send(self, connection: TcpConnection, data: bytes, now: float) -> None:
+        """Queue client data; see `TcpConnection.send`."""
+        self._now = now
+        connection.send(data)
+        self._plan(connection)
+
+    def acknowledge(self, connection: TcpConnection, count: int, now: float) -> None:
+        """The client has taken `count` bytes; see `TcpConnection.acknowledge`."""
+        self._now = now
+        connection.acknowledge(count, now)
+        self._plan(connection)
+
+    def shutdown_write(self, connection: TcpConnection, now: float) -> None:
+        """The client sends no more but still reads; see `TcpConnection.shutdown_write`."""
+        self._now = now
+        connection.shutdown_write(now)
+        self._plan(connection)
+
+    def close(self, connection: TcpConnection, now: float) -> None:
+        """The client is gone; see `TcpConnection.close`."""
+        self._now = now
+        connection.close(now)
+        self._plan(connection)
+
+    def abort(self, connection: TcpConnection, text: str, now: float) -> None:
+        """Cut the connection off; see `TcpConnection.abort`."""
+        self._now = now
+        connection.abort(CloseCause.ABORTED, text)
+        self._plan(connection)
+
+    def fail(self, reason: str, now: float) -> None:
+        """The link is lost: end every connection and report `SessionFailed`. Idempotent."""
+        self._now = now
+        if self.state is SessionState.FAILED:
+            return
+        self._set_state(SessionState.FAILED)
+        self._link_packets.clear()
+        self._stray_resets.clear()
+        for connection in list(self._connections.values()):
+            connection.link_lost(reason)
+        self._control_turns.clear()
+        self._data_turns.clear()
+        self._emit(SessionFailed(reason))
+
+    # Inside: state and bookkeeping.
+
+    def _set_state(self, state: SessionState) -> None:
+        if state not in _EDGES[self.state]:
+            raise LocalProtocolError(f"session: no way from {self.state.name} to {state.name}")
+        self.state = state
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, ConnectionClosed):
+            connection = event.connection
+            del self._connections[connection.local_port]
+            # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
+            rest = event.cause not in (CloseCause.RESET, CloseCause.REFUSED)
+            self._ports.release(connection.local_port, self._now, rest=rest)
+        self._events.append(event)
+
+    def _plan(self, connection: TcpConnection) -> None:
+        """Queue the connection for what it wants to send, behind those that wait already."""
+        if connection.wants_control:
+            self._control_turns.setdefault(connection)
+        if connection.wants_data:
+            self._data_turns.setdefault(connection)
+        self._timers.plan(connection)
+
+    # Inside: what goes out.
+
+    def _next_control_segment(self) -> Segment | None:
+        while self._control_turns:
+            connection = next(iter(self._control_turns))
+            del self._control_turns[connection]
+            if (segment := connection.control_segment()) is not None:
+                self._plan(connection)
+                return segment
+        return None
+
+    def _next_data_segment(self) -> Segment | None:
+        """Round robin: who has sent goes to the end of the line."""
+        max_payload = self.settings.max_packet_length - HEADER_LENGTH[self._reader.version] - TCP_HEADER_LENGTH
+        while self._data_turns:
+            connection = next(iter(self._data_turns))
+            del self._data_turns[connection]
+            if (segment := connection.data_segment(max_payload)) is not None:
+                self._plan(connection)
+                return segment
+        return None
+
+    def _encode(self, segment: Segment) -> bytes:
+        return self._encode_packet(MuxProtocol.TCP, segment.encode())
+
+    def _encode_packet(self, protocol: MuxProtocol, payload: bytes) -> bytes:
+        if self._reader.version == 1:
+            return encode_v1(protocol, payload)
+        packet = encode_v2(protocol, payload, self._tx_seq, self._rx_seq)
+        self._tx_seq = (self._tx_seq + 1) % 0x10000
+        return packet
+
+    # Inside: what comes in.
+
+    def _receive_packet(self, packet: Packet) -> None:
+        if self.state is SessionState.HANDSHAKE:
+            self._receive_during_handshake(packet)
+            return
+        if self._reader.version == 2:
+            self._rx_seq = packet.tx_seq
+        match packet.protocol:
+            case MuxProtocol.TCP:
+                self._receive_segment(packet.payload)
+            case MuxProtocol.CONTROL:
+                self._receive_control(packet.payload)
+            case other:
+                self._emit(PacketIgnored(f"protocol {other}, {len(packet.payload)} bytes of payload"))
+
+    def _receive_during_handshake(self, packet: Packet) -> None:
+        if packet.protocol != MuxProtocol.VERSION:
+            self._emit(PacketIgnored(f"protocol {packet.protocol} before VERSION"))
+            return
+        version = Version.decode(packet.payload)
+        if version.major not in HEADER_LENGTH:
+            raise RemoteProtocolError(f"mux version {version.major}.{version.minor} is not supported")
+        self._reader.version = version.major
+        if version.major >= 2:
+            self._link_packets.append(self._encode_packet(MuxProtocol.SETUP, SETUP_PAYLOAD))
+        self._set_state(SessionState.READY)
+        self._emit(HandshakeCompleted(version.major))
+
+    def _receive_control(self, payload: memoryview | bytes) -> None:
+        kind = payload[0] if payload else 0
+        text = bytes(payload[1 : MAX_TEXT_LENGTH + 1]).decode("utf-8", "replace").strip("\0\r\n ")
+        self._emit(DeviceMessage(kind, "".join(c if c.isprintable() else "?" for c in text)))
+
+    def _receive_segment(self, payload: memoryview | bytes) -> None:
+        try:
+            segment = Segment.decode(payload)
+        except RemoteProtocolError as error:
+            self._emit(PacketIgnored(str(error)))
+            return
+        connection = self._connections.get(segment.destination_port)
+        if connection is not None and connection.remote_port == segment.source_port:
+            connection.receive_segment(segment, self._now)
+            self._plan(connection)
+        else:
+            self._receive_stray(segment)
+
+    def _receive_stray(self, segment: Segment) -> None:
+        """RST for what we know nothing of; silence for what may still come after our own RST (T5, T16)."""
+        resting = self._ports.is_resting(segment.destination_port, self._now)
+        if segment.flags & Flags.RST or (resting and not segment.flags & Flags.SYN):
+            return
+        self._emit(PacketIgnored(f"no such connection: {segment}"))
+        ack = seq_add(segment.seq, len(segment.payload) + (1 if segment.flags & Flags.SYN else 0))
+        self._stray_resets.append(
+            Segment(
+                segment.destination_port, segment.source_port, segment.ack, ack, Flags.RST, self.settings.receive_window
+            )
+        )

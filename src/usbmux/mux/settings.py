@@ -1,0 +1,23 @@
+"""The numbers that govern a session. Times in seconds, sizes in bytes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MuxSettings:
+    """What may be tuned; the defaults and their reasons."""
+
+    handshake_timeout_s: float = 5.0
+    """How long a phone may take to answer VERSION (M8)."""
+    syn_timeout_s: float = 3.5
+    """How long a phone may take to answer a SYN. Clients give up at 5 s and want their answer within 4 (T8)."""
+    acknowledge_delay_s: float = 0.005
+    """How long an acknowledgement may wait for data to ride on (T10)."""
+    linger_s: float = 30.0
+    """How long a connection that our side has ended is kept after the last byte moved (T14)."""
+    quarantine_s: float = 10.0
+    """How long a port that we have reset is neither used again nor answered (T16)."""
+    receive_window: int = 131072
+    """Our constant window, the one every implementation advertises (T9)."""
+    max_packet_length: int = 0xBFFC
+    """Longest packet sent: just under 49152, which is proven and would need an empty packet each time (M12)."""
