@@ -1,0 +1,148 @@
+"""The command ``usbmuxd``: the daemon in the foreground."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from usbmux import __version__
+from usbmux.commands.exits import ExitCode, complain, run_guarded
+from usbmux.control.address import address_from_environment, parse_address
+from usbmux.daemon.server import Daemon
+from usbmux.daemon.settings import DaemonSettings
+from usbmux.mux.settings import MuxSettings
+from usbmux.usb.pipe import UsbBus
+
+_PROGRAM: Final = "usbmuxd"
+_DEFAULTS: Final = MuxSettings()
+_DESCRIPTION: Final = "Carry connections from local programs to iPhones over USB."
+_EPILOG: Final = """\
+addresses: /path, unix:/path, unix:///path, host:port, [v6]:port, tcp://host:port; several listeners by several -S.
+signals: INT, TERM and QUIT end the daemon, USR2 looks for phones that the bus did not report.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon until a signal ends it, and return its exit code."""
+    options = _parser().parse_args(arguments)
+    _set_up_logging(options.verbose)
+    return run_guarded(_PROGRAM, lambda: _run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "-f", "--foreground", action="store_true", help="stay in the foreground (it always does so far)"
+    )
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more; twice for every request")
+    parser.add_argument(
+        "-S",
+        "--socket",
+        metavar="ADDRESS",
+        action="append",
+        help="where to listen, repeatable (default: USBMUXD_SOCKET_ADDRESS, else the system's usbmuxd address)",
+    )
+    parser.add_argument("-C", "--config-dir", metavar="PATH", type=Path, help="directory of the pair records")
+    parser.add_argument(
+        "--linger",
+        metavar="SECONDS",
+        type=_seconds,
+        default=_DEFAULTS.linger_s,
+        help="keep a connection whose client has ended this long after the last byte (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--simulate",
+        metavar="N|FILE",
+        nargs="?",
+        const="1",
+        help="attach N simulated phones (default 1), or those that a TOML file describes, instead of real ones",
+    )
+    parser.add_argument("--usb", action="store_true", help="with --simulate: attach real phones too")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time")
+    return seconds
+
+
+def _set_up_logging(verbosity: int) -> None:
+    level = (logging.WARNING, logging.INFO)[verbosity] if verbosity < 2 else logging.DEBUG
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _run(options: argparse.Namespace) -> int:
+    addresses = [parse_address(text) for text in options.socket or ()]
+    settings = DaemonSettings(
+        addresses=tuple(addresses) or (address_from_environment(os.environ),),
+        mux=MuxSettings(linger_s=options.linger),
+        **({"pair_record_directory": options.config_dir} if options.config_dir else {}),
+    )
+    buses = _buses(options.simulate, real=options.usb or options.simulate is None)
+    _raise_descriptor_limit()
+    # The selector loop also on Windows: sockets are read by readiness.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(_serve(Daemon(settings, buses)))
+
+
+def _buses(simulate: str | None, *, real: bool) -> list[UsbBus]:
+    buses: list[UsbBus] = []
+    if simulate is not None:
+        # Imported here, as the libusb below: a daemon needs one of the two.
+        from usbmux.testing import SimulatedBus, default_phones, load_phones
+
+        bus = SimulatedBus()
+        for phone in default_phones(int(simulate)) if simulate.isdecimal() else load_phones(simulate):
+            bus.plug(phone)
+        buses.append(bus)
+    if real:
+        from usbmux.usb.libusb import LibusbBus
+
+        buses.append(LibusbBus())
+    return buses
+
+
+async def _serve(daemon: Daemon) -> int:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGQUIT"):
+        if hasattr(signal, name) and sys.platform != "win32":
+            loop.add_signal_handler(getattr(signal, name), ended.set)
+    if sys.platform != "win32":
+        loop.add_signal_handler(signal.SIGUSR2, daemon.rescan)
+    async with daemon:
+        where = ", ".join(str(address) for address in daemon.addresses)
+        print(f"{_PROGRAM} ready: {where}", file=sys.stderr, flush=True)
+        await ended.wait()
+    return ExitCode.OK
+
+
+def _raise_descriptor_limit() -> None:
+    """Every client and every stream is a descriptor; the usual soft limit of 1024 is no intention."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        complain(_PROGRAM, f"cannot raise the limit of open files: {error}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The daemon: sockets, phones and the bytes between them, on asyncio. No protocol rule is decided here."""

@@ -1,0 +1,256 @@
+"""A client's socket joined to its `ServerSession`, until it becomes a stream or ends."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable
+from typing import Final, Protocol, assert_never
+
+from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, Notification, Reply, Result, ResultCode
+from usbmux.control.server import RequestInvalid, RequestReceived, ServerSession, ServerState
+from usbmux.daemon.device_link import DeviceStream
+from usbmux.daemon.farewell import say_farewell
+from usbmux.daemon.registry import DeviceRegistry
+from usbmux.daemon.requests import Answerable, RequestAnswerer
+from usbmux.errors import LocalProtocolError, RemoteProtocolError
+from usbmux.mux.events import CloseCause
+
+logger = logging.getLogger("usbmux.daemon.client")
+
+READ_SIZE: Final = 65536
+MAX_OUTPUT: Final = 1 << 20
+"""Unread output, in bytes, at which a client is cut off."""
+
+
+class ClientHost(Protocol):
+    """What a client link needs of the daemon."""
+
+    registry: DeviceRegistry
+    answerer: RequestAnswerer
+
+    def client_connected(
+        self, client: "ClientLink", sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
+    ) -> None:
+        """The client's socket is a stream from now on; the link is finished."""
+
+    def client_ended(self, client: "ClientLink") -> None:
+        """The link has given up its socket."""
+
+
+class ClientLink:
+    """One client in the request phase or listening. Implements `Subscriber` and `StreamHandler`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: ClientHost, sock: socket.socket, number: int) -> None:
+        self.number: Final = number
+        self._loop: Final = loop
+        self._host: Final = host
+        self._sock: Final = sock
+        self._session: Final = ServerSession()
+        self._output = bytearray()
+        self._stream: DeviceStream | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._reading = False
+        self._writing = False
+        self._input_ended = False
+        self._finished = False
+
+    def __str__(self) -> str:
+        return f"client {self.number} ({self.identity.program or 'unnamed'})"
+
+    @property
+    def identity(self) -> ClientIdentity:
+        """See `Subscriber`."""
+        return self._session.identity
+
+    def start(self) -> None:
+        """Begin to read requests."""
+        self._read_on()
+
+    def notify(self, message: Notification) -> None:
+        """See `Subscriber`."""
+        self._send(self._session.notify(message))
+
+    def close(self) -> None:
+        """Give up the client now."""
+        if self._stream is not None:
+            self._stream.close()
+        self._finish()
+
+    # Requests
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._finish()
+            return
+        if not data:
+            self._input_ended = True
+            self._read_no_more()
+        else:
+            self._session.receive_data(data)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Answer what has been asked, one request after the other, as long as the client takes the answers."""
+        try:
+            while not self._busy() and (event := self._session.next_event()) is not None:
+                match event:
+                    case RequestInvalid(code, reason):
+                        logger.info("%s: answered %d: %s", self, code, reason)
+                        self._reply(Result(code))
+                    case RequestReceived(request):
+                        self._serve_request(request)
+                    case _:
+                        assert_never(event)
+        except RemoteProtocolError as error:
+            logger.info("%s: closed: %s", self, error)
+            self._finish()
+        self._finish_if_done()
+
+    def _serve_request(self, request: Listen | Connect | Answerable) -> None:
+        logger.debug("%s: %s", self, request)
+        match request:
+            case Listen():
+                self._listen()
+            case Connect():
+                self._connect(request)
+            case _:
+                answer = self._host.answerer.answer(request)
+                if isinstance(answer, Reply):
+                    self._reply(answer)
+                else:
+                    self._answering = self._loop.create_task(self._reply_later(answer))
+
+    async def _reply_later(self, answer: Awaitable[Reply]) -> None:
+        self._reply(await answer)
+        self._answering = None
+        self._serve()
+
+    def _reply(self, reply: Reply) -> None:
+        self._send(self._session.reply(reply))
+
+    def _listen(self) -> None:
+        """The result and what is attached go out in one write: some clients allow 10 ms for it (C14)."""
+        output = self._session.reply(Result(ResultCode.OK))
+        for device in self._host.registry:
+            output += self._session.notify(Attached(device.record))
+        self._host.registry.subscribe(self)
+        self._send(output)
+
+    def _connect(self, request: Connect) -> None:
+        link = self._host.registry.link(request.device_id)
+        if link is None:
+            self._reply(Result(ResultCode.BAD_DEVICE))
+            return
+        try:
+            self._stream = link.connect(request.port, self)
+        except LocalProtocolError as error:
+            logger.warning("%s: %s", self, error)
+            self._reply(Result(ResultCode.CONNECTION_REFUSED))
+            return
+        self._read_no_more()
+
+    # StreamHandler, until the phone has answered
+
+    def stream_established(self) -> None:
+        """See `StreamHandler`."""
+        assert self._stream is not None
+        stream, self._stream = self._stream, None
+        greeting = self._session.reply(Result(ResultCode.OK))
+        early = self._session.take_trailing_data()
+        self._detach_socket()
+        self._host.client_connected(self, self._sock, stream, greeting, early)
+
+    def stream_data_received(self, data: memoryview | bytes) -> None:
+        """See `StreamHandler`; data comes to the `PassThrough` that has taken over."""
+        raise AssertionError("data before the connection was established")
+
+    def stream_room_opened(self) -> None:
+        """See `StreamHandler`."""
+        raise AssertionError("room before the connection was established")
+
+    def stream_closed(self, cause: CloseCause, text: str) -> None:
+        """See `StreamHandler`."""
+        stream, self._stream = self._stream, None
+        if self._finished:
+            return
+        logger.info("%s: %s: %s %s", self, stream, cause.name.lower(), text)
+        self._reply(Result(ResultCode.BAD_DEVICE if cause is CloseCause.LOST else ResultCode.CONNECTION_REFUSED))
+        self._serve()
+
+    # The socket
+
+    def _busy(self) -> bool:
+        """Whether something must happen before the next request: an answer, or the client reading the last ones."""
+        return self._finished or self._stream is not None or self._answering is not None or bool(self._output)
+
+    def _send(self, data: bytes) -> None:
+        if self._finished:
+            return
+        self._output += data
+        if len(self._output) > MAX_OUTPUT:
+            logger.warning("%s: cut off: %d bytes unread", self, len(self._output))
+            self._finish()
+        elif not self._writing:
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            taken = self._sock.send(self._output)
+        except BlockingIOError:
+            taken = 0
+        except OSError:
+            self._finish()
+            return
+        del self._output[:taken]
+        if self._output:
+            self._write_on()
+        else:
+            self._write_no_more()
+
+    def _on_writable(self) -> None:
+        self._flush()
+        self._serve()
+
+    def _finish_if_done(self) -> None:
+        if self._finished or self._busy():
+            self._read_no_more()
+        elif self._input_ended or self._session.state is ServerState.CLOSING:
+            self._finish()
+        else:
+            self._read_on()
+
+    def _finish(self) -> None:
+        if not self._finished:
+            self._detach_socket()
+            say_farewell(self._loop, self._sock)
+            self._host.client_ended(self)
+
+    def _detach_socket(self) -> None:
+        self._finished = True
+        self._read_no_more()
+        self._write_no_more()
+        self._host.registry.unsubscribe(self)
+
+    def _read_on(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._sock, self._on_readable)
+
+    def _read_no_more(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._sock)
+
+    def _write_on(self) -> None:
+        if not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._sock, self._on_writable)
+
+    def _write_no_more(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._sock)

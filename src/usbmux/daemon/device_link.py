@@ -1,0 +1,211 @@
+"""A phone's pipe joined to its `MuxSession`: bytes in, events out, transmit, re-arm one timer.
+
+No rule of the protocol stands here; see docs/architecture.md for the data path.
+"""
+
+import asyncio
+import logging
+from typing import Final, Protocol, assert_never
+
+from usbmux.errors import UsbError
+from usbmux.mux.connection import TcpConnection
+from usbmux.mux.events import (
+    CloseCause,
+    ConnectionClosed,
+    ConnectionEstablished,
+    DataReceived,
+    DeviceMessage,
+    Event,
+    HandshakeCompleted,
+    PacketIgnored,
+    SendRoomOpened,
+    SessionFailed,
+)
+from usbmux.mux.packet import ControlKind
+from usbmux.mux.session import MuxSession
+from usbmux.mux.settings import MuxSettings
+from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
+
+logger = logging.getLogger("usbmux.daemon.device")
+
+
+class StreamHandler(Protocol):
+    """What becomes of a stream. Called from the link's turn; may call the stream at once."""
+
+    def stream_established(self) -> None:
+        """The phone accepted."""
+
+    def stream_data_received(self, data: memoryview | bytes) -> None:
+        """The phone sent data, valid during the call. Owed: `DeviceStream.acknowledge` for every byte."""
+
+    def stream_room_opened(self) -> None:
+        """`DeviceStream.send_room` is not 0 any more."""
+
+    def stream_closed(self, cause: CloseCause, text: str) -> None:
+        """It is over, or was never established. The last call."""
+
+
+class DeviceStream:
+    """A connection to a port of one phone, for the handler that owns it."""
+
+    __slots__ = ("_connection", "_link")
+
+    def __init__(self, link: "DeviceLink", connection: TcpConnection) -> None:
+        self._link = link
+        self._connection = connection
+
+    def __str__(self) -> str:
+        return f"{self._link.info.serial_number}:{self._connection.remote_port} (source port {self._connection.local_port})"
+
+    @property
+    def send_room(self) -> int:
+        """How many bytes `send` takes now."""
+        return self._connection.send_room
+
+    def set_handler(self, handler: StreamHandler) -> None:
+        """Who hears of the stream from now on."""
+        self._link.handlers[self._connection] = handler
+
+    def send(self, data: bytes) -> None:
+        """Queue at most `send_room` bytes for the phone."""
+        self._link.session.send(self._connection, data, self._link.now())
+        self._link.turn()
+
+    def acknowledge(self, count: int) -> None:
+        """The client has taken `count` bytes."""
+        self._link.session.acknowledge(self._connection, count, self._link.now())
+        self._link.turn()
+
+    def shutdown_write(self) -> None:
+        """The client sends no more, but reads on."""
+        self._link.session.shutdown_write(self._connection, self._link.now())
+        self._link.turn()
+
+    def close(self) -> None:
+        """The client is gone; what was sent before still reaches the phone."""
+        self._link.session.close(self._connection, self._link.now())
+        self._link.turn()
+
+    def abort(self, text: str) -> None:
+        """Reset the connection at once, with a text for the phone's log."""
+        self._link.session.abort(self._connection, text, self._link.now())
+        self._link.turn()
+
+
+class DeviceLink:
+    """One phone. Implements `PipeReceiver`."""
+
+    def __init__(self, pipe: BulkPipe, settings: MuxSettings, loop: asyncio.AbstractEventLoop) -> None:
+        self.info: Final[UsbDeviceInfo] = pipe.info
+        self.now: Final = loop.time
+        self.session: Final = MuxSession(loop.time(), settings)
+        self.handlers: Final[dict[TcpConnection, StreamHandler]] = {}
+        self.ready: Final[asyncio.Future[bool]] = loop.create_future()
+        """Resolves to whether the handshake succeeded."""
+        self.ended: Final[asyncio.Future[str]] = loop.create_future()
+        """Resolves to why the link ended."""
+        self._pipe: Final = pipe
+        self._loop: Final = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_turn = False
+
+    def start(self) -> None:
+        """Begin to read and offer the handshake."""
+        self._pipe.start(self)
+        self.turn()
+
+    def connect(self, port: int, handler: StreamHandler) -> DeviceStream:
+        """Begin a connection; the handler hears how it went.
+
+        Raises:
+            LocalProtocolError: The phone is not ready, or no source port is free.
+        """
+        connection = self.session.connect(port, self.now())
+        self.handlers[connection] = handler
+        self.turn()
+        return DeviceStream(self, connection)
+
+    def shut_down(self, reason: str) -> None:
+        """Reset every connection and send what the pipe takes at once."""
+        for connection in list(self.handlers):
+            self.session.abort(connection, reason, self.now())
+        self.turn()
+
+    # PipeReceiver
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        """See `PipeReceiver`."""
+        self.session.receive_data(data, self.now())
+        self.turn()
+
+    def slot_freed(self) -> None:
+        """See `PipeReceiver`."""
+        self.turn()
+
+    def pipe_lost(self, error: UsbError | None) -> None:
+        """See `PipeReceiver`."""
+        self.session.fail(str(error) if error else "closed by us", self.now())
+        self.turn()
+
+    # Inside
+
+    def turn(self) -> None:
+        """Hand out what happened, then transmit. A call from inside a handler is served by the turn under way."""
+        if self._in_turn:
+            return
+        self._in_turn = True
+        try:
+            while (event := self.session.next_event()) is not None:
+                self._dispatch(event)
+            self._transmit()
+        finally:
+            self._in_turn = False
+        self._arm_timer()
+
+    def _transmit(self) -> None:
+        while self._pipe.has_free_slot() and (packet := self.session.packet_to_send(self.now())) is not None:
+            self._pipe.write(packet)
+
+    def _arm_timer(self) -> None:
+        deadline = self.session.deadline
+        if self._timer is not None:
+            if self._timer.when() == deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._handle_timer)
+
+    def _handle_timer(self) -> None:
+        self._timer = None
+        self.session.handle_timer(self.now())
+        self.turn()
+
+    def _dispatch(self, event: Event) -> None:
+        match event:
+            case DataReceived(connection, data):
+                self.handlers[connection].stream_data_received(data)
+            case SendRoomOpened(connection):
+                self.handlers[connection].stream_room_opened()
+            case ConnectionEstablished(connection):
+                self.handlers[connection].stream_established()
+            case ConnectionClosed(connection, cause, text):
+                self.handlers.pop(connection).stream_closed(cause, text)
+            case HandshakeCompleted(version):
+                logger.info("%s: mux version %d", self.info.serial_number, version)
+                self.ready.set_result(True)
+            case SessionFailed(reason):
+                self._end(reason)
+            case DeviceMessage(kind, text):
+                level = logging.INFO if kind == ControlKind.INFO else logging.WARNING
+                logger.log(level, "%s says (kind %d): %s", self.info.serial_number, kind, text)
+            case PacketIgnored(reason):
+                logger.debug("%s: ignored %s", self.info.serial_number, reason)
+            case _:
+                assert_never(event)
+
+    def _end(self, reason: str) -> None:
+        if not self.ready.done():
+            self.ready.set_result(False)
+        if not self.ended.done():
+            self.ended.set_result(reason)

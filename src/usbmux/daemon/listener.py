@@ -1,0 +1,136 @@
+"""A listening socket of the daemon."""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable
+from typing import Final
+
+from usbmux.control.address import Address, TcpAddress, UnixAddress
+from usbmux.errors import AddressError
+
+logger = logging.getLogger("usbmux.daemon.listener")
+
+BACKLOG: Final = 256
+RETRY_S: Final = 0.5
+"""How long accepting rests when the process or the system has no descriptor left."""
+_ACCEPTS_A_TURN: Final = 64
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Listener:
+    """Accepts clients at one address.
+
+    Args:
+        on_client: Gets each accepted socket, non-blocking.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, address: Address, mode: int, on_client: Callable[[socket.socket], None]
+    ) -> None:
+        self._loop: Final = loop
+        self._on_client: Final = on_client
+        self._retry: asyncio.TimerHandle | None = None
+        self._own_file: tuple[str, int, int] | None = None
+        match address:
+            case UnixAddress(path):
+                self._sock = _bind_unix(path, mode)
+                status = os.stat(path)
+                self._own_file = (path, status.st_dev, status.st_ino)
+                self.address: Address = address
+            case TcpAddress():
+                self._sock = _bind_tcp(address)
+                host, port = self._sock.getsockname()[:2]
+                self.address = TcpAddress(host, port)
+        self._sock.setblocking(False)
+        self._sock.listen(BACKLOG)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._retry = None
+        self._loop.add_reader(self._sock, self._accept)
+
+    def close(self) -> None:
+        """Accept no more and remove the socket file, unless somebody has put another there."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+        if self._own_file is not None:
+            path, device, inode = self._own_file
+            try:
+                status = os.stat(path)
+                if (status.st_dev, status.st_ino) == (device, inode):
+                    os.unlink(path)
+            except FileNotFoundError:
+                pass
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS_A_TURN):
+            try:
+                sock, _peer = self._sock.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                logger.error("%s: cannot accept: %s; trying again in %g s", self.address, error, RETRY_S)
+                self._loop.remove_reader(self._sock)
+                self._retry = self._loop.call_later(RETRY_S, self.start)
+                return
+            sock.setblocking(False)
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._on_client(sock)
+
+
+def _bind_unix(path: str, mode: int) -> socket.socket:
+    if not hasattr(socket, "AF_UNIX"):
+        raise AddressError(f"{path}: this platform has no Unix sockets; use host:port")
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        os.chmod(path, mode)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen at {path}: {error.strerror}") from error
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket of a daemon that is no more; refuse to take the place of one that answers."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise OSError(errno.EEXIST, f"cannot listen at {path}: it is there and not a socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise OSError(errno.EADDRINUSE, f"cannot listen at {path}: another daemon answers there")
+
+
+def _bind_tcp(address: TcpAddress) -> socket.socket:
+    try:
+        family, kind, protocol, _name, sockaddr = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise AddressError(f"cannot listen at {address}: {error.strerror}") from error
+    sock = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # on Windows the option would let two daemons share the port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(sockaddr)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen at {address}: {error.strerror}") from error
+    return sock

@@ -1,0 +1,104 @@
+"""Which phones are there and who wants to know. Decides; the links act."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from usbmux.control.message import (
+    Attached,
+    ClientIdentity,
+    Detached,
+    DeviceRecord,
+    ListenerRecord,
+    Notification,
+    Paired,
+)
+from usbmux.daemon.device_link import DeviceLink
+
+
+class Subscriber(Protocol):
+    """A listening client."""
+
+    @property
+    def number(self) -> int:
+        """The daemon's number for the client."""
+
+    @property
+    def identity(self) -> ClientIdentity:
+        """What the client said of itself."""
+
+    def notify(self, message: Notification) -> None:
+        """Tell the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedDevice:
+    """A phone that clients can see."""
+
+    record: DeviceRecord
+    link: DeviceLink
+
+
+class DeviceRegistry:
+    """Device ids count up from 1 and are never used twice in the life of a daemon."""
+
+    def __init__(self) -> None:
+        self._devices: dict[int, AttachedDevice] = {}
+        self._subscribers: dict[int, Subscriber] = {}
+        self._last_id = 0
+
+    def __iter__(self) -> Iterator[AttachedDevice]:
+        return iter(self._devices.values())
+
+    def attach(self, link: DeviceLink) -> DeviceRecord:
+        """Give the phone an id and tell the subscribers."""
+        self._last_id += 1
+        record = DeviceRecord(
+            device_id=self._last_id,
+            serial_number=link.info.serial_number,
+            product_id=link.info.product_id,
+            location_id=link.info.location_id,
+            connection_speed=link.info.connection_speed,
+        )
+        self._devices[record.device_id] = AttachedDevice(record, link)
+        self._tell(Attached(record))
+        return record
+
+    def detach(self, device_id: int) -> None:
+        """Forget the phone and tell the subscribers."""
+        del self._devices[device_id]
+        self._tell(Detached(device_id))
+
+    def records(self) -> tuple[DeviceRecord, ...]:
+        """What ListDevices answers."""
+        return tuple(device.record for device in self._devices.values())
+
+    def link(self, device_id: int) -> DeviceLink | None:
+        """The way to the phone with that id."""
+        device = self._devices.get(device_id)
+        return device.link if device else None
+
+    def paired(self, device_id: int | None, serial_number: str) -> None:
+        """Tell the subscribers, if the id is that of the phone with that serial number."""
+        if device_id is not None and device_id in self._devices:
+            if self._devices[device_id].record.serial_number == serial_number:
+                self._tell(Paired(device_id))
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell this client of changes from now on."""
+        self._subscribers[subscriber.number] = subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Tell it no more. Idempotent."""
+        self._subscribers.pop(subscriber.number, None)
+
+    def listeners(self) -> tuple[ListenerRecord, ...]:
+        """What ListListeners answers."""
+        return tuple(
+            ListenerRecord(f"{client.number}-{client.identity.program}", client.identity)
+            for client in self._subscribers.values()
+        )
+
+    def _tell(self, message: Notification) -> None:
+        for subscriber in list(self._subscribers.values()):
+            subscriber.notify(message)

@@ -1,0 +1,187 @@
+"""The daemon as a whole: owns listeners, clients, phones and their tasks."""
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from usbmux.control.address import Address, TcpAddress
+from usbmux.daemon.client_link import ClientLink
+from usbmux.daemon.device_link import DeviceLink, DeviceStream
+from usbmux.daemon.hangup import HangupWatch
+from usbmux.daemon.listener import Listener
+from usbmux.daemon.pairing import PairRecordStore
+from usbmux.daemon.pass_through import PassThrough
+from usbmux.daemon.registry import DeviceRegistry
+from usbmux.daemon.requests import RequestAnswerer
+from usbmux.daemon.settings import DaemonSettings
+from usbmux.errors import UsbError
+from usbmux.usb.pipe import BulkPipe, UsbBus, UsbCandidate
+
+logger = logging.getLogger("usbmux.daemon")
+
+OPEN_ATTEMPTS: Final = 30
+OPEN_RETRY_S: Final = 0.1
+"""A phone can enumerate before it is ready: 3 s in all."""
+
+
+class Daemon:
+    """Serves the phones of some buses to local programs. Lives in one event loop.
+
+    `start`, then `close`; or use it as an asynchronous context manager. Implements `ClientHost` and `BusListener`.
+    """
+
+    def __init__(self, settings: DaemonSettings, buses: Sequence[UsbBus]) -> None:
+        self.registry: DeviceRegistry = DeviceRegistry()
+        self.answerer: RequestAnswerer = RequestAnswerer(self.registry, PairRecordStore(settings.pair_record_directory))
+        self._settings: Final = settings
+        self._buses: Final = tuple(buses)
+        self._listeners: list[Listener] = []
+        self._clients: dict[int, ClientLink] = {}
+        self._streams: set[PassThrough] = set()
+        self._phones: dict[UsbCandidate, asyncio.Task[None]] = {}
+        self._client_count = 0
+
+    async def __aenter__(self) -> "Daemon":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_exc_info: object) -> None:
+        await self.close()
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens, with the ports that the system has chosen."""
+        return tuple(listener.address for listener in self._listeners)
+
+    async def start(self) -> None:
+        """Listen at every address and watch every bus.
+
+        Raises:
+            OSError: An address cannot be bound.
+            UsbError: A bus cannot be used at all.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._watch = HangupWatch(self._loop)
+        try:
+            for address in self._settings.addresses:
+                _warn_of_exposure(address)
+                listener = Listener(self._loop, address, self._settings.socket_mode, self._client_arrived)
+                self._listeners.append(listener)
+            for bus in self._buses:
+                await bus.start(self)
+        except BaseException:
+            await self.close()
+            raise
+        for listener in self._listeners:
+            listener.start()
+
+    def rescan(self) -> None:
+        """Look for phones that a bus did not report."""
+        for bus in self._buses:
+            bus.rescan()
+
+    async def close(self) -> None:
+        """End everything: clients, streams, phones, buses. Idempotent."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        for client in list(self._clients.values()):
+            client.close()
+        for stream in list(self._streams):
+            stream.close("usbmuxd is shutting down")
+        tasks = list(self._phones.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for bus in self._buses:
+            await bus.close()
+        self._watch.close()
+
+    # Clients
+
+    def _client_arrived(self, sock: socket.socket) -> None:
+        self._client_count += 1
+        client = ClientLink(self._loop, self, sock, self._client_count)
+        self._clients[client.number] = client
+        client.start()
+
+    def client_ended(self, client: ClientLink) -> None:
+        """See `ClientHost`."""
+        self._clients.pop(client.number, None)
+
+    def client_connected(
+        self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
+    ) -> None:
+        """See `ClientHost`."""
+        del self._clients[client.number]
+        logger.info("%s: connected to %s", client, stream)
+        pass_through = PassThrough(
+            self._loop,
+            self._watch,
+            sock,
+            stream,
+            greeting=greeting,
+            early=early,
+            linger_s=self._settings.mux.linger_s,
+            on_end=lambda: self._streams.discard(pass_through),
+        )
+        self._streams.add(pass_through)
+        pass_through.start()
+
+    # Phones
+
+    def device_arrived(self, candidate: UsbCandidate) -> None:
+        """See `BusListener`."""
+        task = self._loop.create_task(self._attend(candidate))
+        self._phones[candidate] = task
+        task.add_done_callback(lambda _task: self._phones.pop(candidate, None))
+
+    def device_left(self, candidate: UsbCandidate) -> None:
+        """See `BusListener`. An open pipe says so itself; this ends the attempts to open one."""
+        logger.debug("%s: left the bus", candidate.name)
+        if (task := self._phones.get(candidate)) is not None:
+            task.cancel()
+
+    async def _attend(self, candidate: UsbCandidate) -> None:
+        """The life of one phone, from plug to unplug."""
+        try:
+            pipe = await _open(candidate)
+        except UsbError as error:
+            logger.error("%s: %s", candidate.name, error)
+            return
+        link = DeviceLink(pipe, self._settings.mux, self._loop)
+        device_id: int | None = None
+        try:
+            link.start()
+            if await link.ready:
+                device_id = self.registry.attach(link).device_id
+                logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
+            reason = await link.ended
+            logger.log(logging.INFO if device_id else logging.ERROR, "%s: %s", pipe.info.serial_number, reason)
+        finally:
+            link.shut_down("usbmuxd ends the link")
+            if device_id is not None:
+                self.registry.detach(device_id)
+            await pipe.close()
+
+
+async def _open(candidate: UsbCandidate) -> BulkPipe:
+    for attempt in range(OPEN_ATTEMPTS):
+        with suppress(UsbError):
+            return await candidate.open()
+        logger.debug("%s: attempt %d to open failed", candidate.name, attempt + 1)
+        await asyncio.sleep(OPEN_RETRY_S)
+    return await candidate.open()
+
+
+def _warn_of_exposure(address: Address) -> None:
+    """Pair records and phones are open to whoever reaches the socket."""
+    if isinstance(address, TcpAddress) and address.host != "localhost":
+        with suppress(ValueError):
+            if ipaddress.ip_address(address.host).is_loopback:
+                return
+        logger.warning("%s is reachable from other computers: anybody there may use the phones", address)
