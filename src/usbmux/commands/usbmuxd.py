@@ -19,6 +19,8 @@ from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import UsbBus
 
 _PROGRAM: Final = "usbmuxd"
+_SETTLE_S: Final = 1.0
+"""How long "ready" waits for the phones that are plugged in; clients are served meanwhile."""
 _DEFAULTS: Final = MuxSettings()
 _DESCRIPTION: Final = "Carry connections from local programs to iPhones over USB."
 _EPILOG: Final = """\
@@ -125,6 +127,7 @@ async def _serve(daemon: Daemon) -> int:
     if sys.platform != "win32":
         loop.add_signal_handler(signal.SIGUSR2, daemon.rescan)
     async with daemon:
+        await daemon.wait_settled(_SETTLE_S)
         where = ", ".join(str(address) for address in daemon.addresses)
         print(f"{_PROGRAM} ready: {where}", file=sys.stderr, flush=True)
         await ended.wait()

@@ -55,7 +55,8 @@ class DeviceStream:
         self._connection = connection
 
     def __str__(self) -> str:
-        return f"{self._link.info.serial_number}:{self._connection.remote_port} (source port {self._connection.local_port})"
+        connection = self._connection
+        return f"{self._link.info.serial_number}:{connection.remote_port} (source port {connection.local_port})"
 
     @property
     def send_room(self) -> int:

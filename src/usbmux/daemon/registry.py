@@ -80,9 +80,9 @@ class DeviceRegistry:
 
     def paired(self, device_id: int | None, serial_number: str) -> None:
         """Tell the subscribers, if the id is that of the phone with that serial number."""
-        if device_id is not None and device_id in self._devices:
-            if self._devices[device_id].record.serial_number == serial_number:
-                self._tell(Paired(device_id))
+        device = self._devices.get(device_id) if device_id is not None else None
+        if device is not None and device.record.serial_number == serial_number:
+            self._tell(Paired(device.record.device_id))
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell this client of changes from now on."""

@@ -1,4 +1,4 @@
-"""The daemon as a whole: owns listeners, clients, phones and their tasks."""
+"""The daemon as a whole: owns listeners, clients and phones."""
 
 import asyncio
 import ipaddress
@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import Final
 
 from usbmux.control.address import Address, TcpAddress
+from usbmux.daemon.attendant import DeviceAttendant
 from usbmux.daemon.client_link import ClientLink
-from usbmux.daemon.device_link import DeviceLink, DeviceStream
+from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.hangup import HangupWatch
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.pairing import PairRecordStore
@@ -18,20 +19,15 @@ from usbmux.daemon.pass_through import PassThrough
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.daemon.settings import DaemonSettings
-from usbmux.errors import UsbError
-from usbmux.usb.pipe import BulkPipe, UsbBus, UsbCandidate
+from usbmux.usb.pipe import UsbBus
 
 logger = logging.getLogger("usbmux.daemon")
-
-OPEN_ATTEMPTS: Final = 30
-OPEN_RETRY_S: Final = 0.1
-"""A phone can enumerate before it is ready: 3 s in all."""
 
 
 class Daemon:
     """Serves the phones of some buses to local programs. Lives in one event loop.
 
-    `start`, then `close`; or use it as an asynchronous context manager. Implements `ClientHost` and `BusListener`.
+    `start`, then `close`; or use it as an asynchronous context manager. Implements `ClientHost`.
     """
 
     def __init__(self, settings: DaemonSettings, buses: Sequence[UsbBus]) -> None:
@@ -42,7 +38,6 @@ class Daemon:
         self._listeners: list[Listener] = []
         self._clients: dict[int, ClientLink] = {}
         self._streams: set[PassThrough] = set()
-        self._phones: dict[UsbCandidate, asyncio.Task[None]] = {}
         self._client_count = 0
 
     async def __aenter__(self) -> "Daemon":
@@ -66,18 +61,23 @@ class Daemon:
         """
         self._loop = asyncio.get_running_loop()
         self._watch = HangupWatch(self._loop)
+        self._attendant = DeviceAttendant(self._loop, self.registry, self._settings.mux)
         try:
             for address in self._settings.addresses:
                 _warn_of_exposure(address)
                 listener = Listener(self._loop, address, self._settings.socket_mode, self._client_arrived)
                 self._listeners.append(listener)
             for bus in self._buses:
-                await bus.start(self)
+                await bus.start(self._attendant)
         except BaseException:
             await self.close()
             raise
         for listener in self._listeners:
             listener.start()
+
+    async def wait_settled(self, timeout_s: float) -> None:
+        """Wait until every phone that was there at the start is attached or given up, but not longer than that."""
+        await self._attendant.wait_settled(timeout_s)
 
     def rescan(self) -> None:
         """Look for phones that a bus did not report."""
@@ -93,10 +93,7 @@ class Daemon:
             client.close()
         for stream in list(self._streams):
             stream.close("usbmuxd is shutting down")
-        tasks = list(self._phones.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._attendant.close()
         for bus in self._buses:
             await bus.close()
         self._watch.close()
@@ -131,51 +128,6 @@ class Daemon:
         )
         self._streams.add(pass_through)
         pass_through.start()
-
-    # Phones
-
-    def device_arrived(self, candidate: UsbCandidate) -> None:
-        """See `BusListener`."""
-        task = self._loop.create_task(self._attend(candidate))
-        self._phones[candidate] = task
-        task.add_done_callback(lambda _task: self._phones.pop(candidate, None))
-
-    def device_left(self, candidate: UsbCandidate) -> None:
-        """See `BusListener`. An open pipe says so itself; this ends the attempts to open one."""
-        logger.debug("%s: left the bus", candidate.name)
-        if (task := self._phones.get(candidate)) is not None:
-            task.cancel()
-
-    async def _attend(self, candidate: UsbCandidate) -> None:
-        """The life of one phone, from plug to unplug."""
-        try:
-            pipe = await _open(candidate)
-        except UsbError as error:
-            logger.error("%s: %s", candidate.name, error)
-            return
-        link = DeviceLink(pipe, self._settings.mux, self._loop)
-        device_id: int | None = None
-        try:
-            link.start()
-            if await link.ready:
-                device_id = self.registry.attach(link).device_id
-                logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
-            reason = await link.ended
-            logger.log(logging.INFO if device_id else logging.ERROR, "%s: %s", pipe.info.serial_number, reason)
-        finally:
-            link.shut_down("usbmuxd ends the link")
-            if device_id is not None:
-                self.registry.detach(device_id)
-            await pipe.close()
-
-
-async def _open(candidate: UsbCandidate) -> BulkPipe:
-    for attempt in range(OPEN_ATTEMPTS):
-        with suppress(UsbError):
-            return await candidate.open()
-        logger.debug("%s: attempt %d to open failed", candidate.name, attempt + 1)
-        await asyncio.sleep(OPEN_RETRY_S)
-    return await candidate.open()
 
 
 def _warn_of_exposure(address: Address) -> None:

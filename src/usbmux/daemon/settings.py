@@ -15,6 +15,6 @@ class DaemonSettings:
     addresses: tuple[Address, ...] = field(default_factory=lambda: (default_address(),))
     """Where it listens, all at once."""
     pair_record_directory: Path = field(default_factory=default_directory)
-    mux: MuxSettings = MuxSettings()
+    mux: MuxSettings = field(default_factory=MuxSettings)
     socket_mode: int = 0o666
     """Mode of Unix sockets: who may connect."""
