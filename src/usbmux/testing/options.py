@@ -1,0 +1,47 @@
+"""How a simulated phone behaves: its sizes and windows, and the faults it is asked to commit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from usbmux.mux.packet import MAGIC, ControlKind
+from usbmux.mux.segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneOptions:
+    """Behaviour of one phone. The defaults keep the protocol, all sizes and counts are in bytes."""
+
+    max_packet_size: int = 512
+    """The bulk endpoints' wMaxPacketSize."""
+
+    window: int = 131072
+    """The window that every connection starts with, rounded down to a multiple of 256 on the wire; 0 shuts it
+    until the port's handler calls `PhoneStream.set_window`."""
+    acknowledge: Literal["delivered", "received"] = "delivered"
+    """"delivered": the window is constant and data is acknowledged when the handler has read it.
+    "received": it is acknowledged at once, and the window shrinks by what the handler has not read."""
+    initial_sequence: int = 0xFFFF0000
+    """Of every connection; the default makes the numbers wrap after 64 KiB."""
+    max_segment: int = 32768
+    """Most payload of one segment to the host."""
+
+    split_transfers: int = 0
+    """Cut bulk IN transfers into pieces of at most this size; 0 leaves them whole."""
+    join_transfers: bool = False
+    """Put all packets that are due at the same time into one transfer, before any splitting."""
+
+    answer_version: bool = True
+    """False: VERSION is never answered."""
+    answer_syn: bool = True
+    """False: a SYN is never answered."""
+    magic: int = MAGIC
+    """Third field of every header of version 2 that the phone sends."""
+    control_texts: tuple[tuple[ControlKind, str], ...] = ()
+    """CONTROL packets sent at the end of the handshake."""
+    reset_after: int | None = None
+    """Reset each connection as soon as it has carried this much payload, both directions added."""
+    reset_text: bytes = b""
+    """What the RST of `reset_after` says."""
+    tamper: Callable[[Segment], Segment | None] | None = None
+    """Changes any segment on its way to the host; None drops it."""

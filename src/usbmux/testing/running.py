@@ -1,0 +1,131 @@
+"""A whole daemon with simulated phones, inside a test."""
+
+import asyncio
+import concurrent.futures
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from usbmux.control.address import Address, TcpAddress, UnixAddress
+from usbmux.daemon.server import Daemon
+from usbmux.daemon.settings import DaemonSettings
+from usbmux.mux.settings import MuxSettings
+from usbmux.testing.phone import SimulatedPhone
+from usbmux.usb.simulated import SimulatedBus
+
+T = TypeVar("T")
+_SETTLE_S: Final = 1.0
+"""How long the start waits for the handshakes of the phones."""
+
+
+class RunningDaemon:
+    """A daemon that serves while the context is open, in a thread and an event loop of its own.
+
+    ::
+
+        with RunningDaemon([SimulatedPhone(ports={22: tcp_endpoint("127.0.0.1", 2222)})]) as daemon:
+            subprocess.run(["idevice_id", "-l"], env=os.environ | daemon.environment)
+
+    Args:
+        phones: Plugged in from the start.
+        addresses: Where to listen; None for a private Unix socket (a loopback port on Windows).
+        pair_record_directory: None for a private one that goes with the daemon.
+        mux: Deadlines and sizes.
+    """
+
+    def __init__(
+        self,
+        phones: Iterable[SimulatedPhone] = (),
+        *,
+        addresses: Sequence[Address] | None = None,
+        pair_record_directory: Path | None = None,
+        mux: MuxSettings | None = None,
+    ) -> None:
+        self.phones: Final = list(phones)
+        """Every phone that was ever plugged in."""
+        self._directory: Final = tempfile.TemporaryDirectory(prefix="usbmux-")
+        directory = Path(self._directory.name)
+        private = TcpAddress("127.0.0.1", 0) if sys.platform == "win32" else UnixAddress(str(directory / "usbmuxd"))
+        settings = DaemonSettings(
+            addresses=tuple(addresses) if addresses is not None else (private,),
+            pair_record_directory=pair_record_directory or directory / "lockdown",
+            mux=mux or MuxSettings(),
+        )
+        self._bus: Final = SimulatedBus()
+        self._daemon: Final = Daemon(settings, [self._bus])
+        self._thread: Final = threading.Thread(target=self._run, name="usbmuxd", daemon=True)
+        self._started: Final = concurrent.futures.Future[asyncio.AbstractEventLoop]()
+        self._end = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._started.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._in_loop(self._end.set)
+        self._thread.join()
+        self._directory.cleanup()
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens, with the ports that the system has chosen."""
+        return self._daemon.addresses
+
+    @property
+    def address(self) -> Address:
+        """The first of `addresses`."""
+        return self.addresses[0]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable that sends other programs to this daemon, in the spelling that most of them understand."""
+        address = self.address
+        text = f"UNIX:{address.path}" if isinstance(address, UnixAddress) else str(address)
+        return {"USBMUXD_SOCKET_ADDRESS": text}
+
+    @property
+    def violations(self) -> list[str]:
+        """What the phones held against the daemon; empty if all is well."""
+        return [violation for phone in self.phones for violation in phone.violations]
+
+    def plug(self, phone: SimulatedPhone) -> None:
+        """Plug a phone in; clients see it a moment later."""
+        if phone not in self.phones:
+            self.phones.append(phone)
+        self._in_loop(lambda: self._bus.plug(phone))
+
+    def unplug(self, phone: SimulatedPhone) -> None:
+        """Pull the plug."""
+        self._in_loop(lambda: self._bus.unplug(phone))
+
+    def _in_loop(self, work: Callable[[], T]) -> T:
+        async def call() -> T:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._started.result()).result()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        for phone in self.phones:
+            self._bus.plug(phone)
+        try:
+            await self._daemon.start()
+        except BaseException as error:
+            self._started.set_exception(error)
+            return
+        try:
+            await self._daemon.wait_settled(_SETTLE_S)
+            self._started.set_result(asyncio.get_running_loop())
+            await self._end.wait()
+        finally:
+            await self._daemon.close()
