@@ -9,7 +9,7 @@ from typing import Final, Protocol, assert_never
 from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, Notification, Reply, Result, ResultCode
 from usbmux.control.server import RequestInvalid, RequestReceived, ServerSession, ServerState
 from usbmux.daemon.device_link import DeviceStream
-from usbmux.daemon.farewell import say_farewell
+from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import Answerable, RequestAnswerer
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
@@ -27,6 +27,7 @@ class ClientHost(Protocol):
 
     registry: DeviceRegistry
     answerer: RequestAnswerer
+    farewells: Farewells
 
     def client_connected(
         self, client: "ClientLink", sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
@@ -72,9 +73,11 @@ class ClientLink:
 
     def close(self) -> None:
         """Give up the client now."""
+        self._finish()
         if self._stream is not None:
             self._stream.close()
-        self._finish()
+        if self._answering is not None:
+            self._answering.cancel()
 
     # Requests
 
@@ -131,9 +134,11 @@ class ClientLink:
 
     def _reply(self, reply: Reply) -> None:
         self._send(self._session.reply(reply))
+        if self._session.state is ServerState.CLOSING:
+            self._host.registry.unsubscribe(self)
 
     def _listen(self) -> None:
-        """The result and what is attached go out in one write: some clients allow 10 ms for it (C14)."""
+        """The result and what is attached go out in one write: some clients allow 10 ms for it (C28)."""
         output = self._session.reply(Result(ResultCode.OK))
         for device in self._host.registry:
             output += self._session.notify(Attached(device.record))
@@ -226,7 +231,7 @@ class ClientLink:
     def _finish(self) -> None:
         if not self._finished:
             self._detach_socket()
-            say_farewell(self._loop, self._sock)
+            self._host.farewells.say(self._sock)
             self._host.client_ended(self)
 
     def _detach_socket(self) -> None:

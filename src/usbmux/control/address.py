@@ -1,0 +1,118 @@
+"""Where a daemon listens: every spelling that some program understands, and our own.
+
+Rules C39 to C42 of docs/protocol/control.md. Nothing is opened or looked up here.
+"""
+
+import ipaddress
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from usbmux.errors import AddressError
+
+ENVIRONMENT_VARIABLE: Final = "USBMUXD_SOCKET_ADDRESS"
+_MAX_PORT: Final = 65535
+_SCHEME: Final = re.compile(r"(unix|tcp):(?://)?(.*)", re.IGNORECASE | re.DOTALL)
+_OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ENDPOINT: Final = re.compile(r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\\\s]+)):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A Unix domain socket."""
+
+    path: str
+
+    def __str__(self) -> str:
+        slashes = "//" if self.path.startswith("//") else ""
+        return f"unix:{slashes}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A TCP endpoint."""
+
+    host: str
+    """A name or a numeric address, that of version 6 without brackets."""
+    port: int
+    """0 to 65535; 0 lets a daemon choose."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Address = UnixAddress | TcpAddress
+
+
+def parse_address(text: str) -> Address:
+    """Read an address in any spelling.
+
+    These are ``/path``, a relative path with a slash in it, ``unix:/path``, ``unix:///path``, ``host:port``,
+    ``[v6]:port``, ``tcp:host:port`` and ``tcp://host:port``; ``UNIX`` and ``TCP`` mean the same.
+
+    Raises:
+        AddressError: It is none of these.
+    """
+    match = _SCHEME.fullmatch(text)
+    if match:
+        scheme, rest = match.groups()
+        return _parse_path(rest) if scheme.lower() == "unix" else _parse_endpoint(rest)
+    if _OTHER_SCHEME.match(text):
+        raise AddressError(f"{text!r}: the scheme of an address is unix or tcp")
+    return _parse_path(text) if "/" in text else _parse_endpoint(text)
+
+
+def default_address(platform: str = sys.platform) -> Address:
+    """Where the daemon of that `sys.platform` listens when nobody says otherwise."""
+    return TcpAddress("127.0.0.1", 27015) if platform == "win32" else UnixAddress("/var/run/usbmuxd")
+
+
+def address_from_environment(environ: Mapping[str, str], platform: str = sys.platform) -> Address:
+    """The address in USBMUXD_SOCKET_ADDRESS, or the default where that is unset or empty.
+
+    Raises:
+        AddressError: The variable holds no address.
+    """
+    text = environ.get(ENVIRONMENT_VARIABLE)
+    if not text:
+        return default_address(platform)
+    try:
+        return parse_address(text)
+    except AddressError as error:
+        raise AddressError(f"{ENVIRONMENT_VARIABLE}: {error}") from error
+
+
+def _parse_path(path: str) -> UnixAddress:
+    if not path or "\0" in path:
+        raise AddressError(f"{path!r} is no path of a socket")
+    return UnixAddress(path)
+
+
+def _parse_endpoint(text: str) -> TcpAddress:
+    match = _ENDPOINT.fullmatch(text)
+    if not match:
+        raise AddressError(f"{text!r}: {_explain(text)}")
+    port = int(match["port"])
+    if port > _MAX_PORT:
+        raise AddressError(f"{text!r}: a port is at most {_MAX_PORT}")
+    return TcpAddress(match["host"] or _check_v6(match["v6"]), port)
+
+
+def _check_v6(host: str) -> str:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError as error:
+        raise AddressError(f"{host!r} in brackets is no address of IP version 6") from error
+    return host
+
+
+def _explain(text: str) -> str:
+    if not text:
+        return "an address is a path such as /var/run/usbmuxd, or host:port"
+    if ":" not in text:
+        return "a port is missing (host:port), or a slash if it is a path (./name)"
+    if text.count(":") > 1 and "[" not in text:
+        return "an address of IP version 6 goes in brackets ([::1]:27015)"
+    return "expected host:port with a decimal port, or a path with a slash in it"
