@@ -1,0 +1,82 @@
+"""usbmux: connections to iPhones over USB, without and with an iPhone."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from usbmux.client.blocking import Client
+from usbmux.client.compat import MuxDevice, MuxError, MuxVersionError, USBMux
+from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired, Listener
+from usbmux.client.watch import Watch
+from usbmux.control.address import Address, TcpAddress, UnixAddress, parse_address
+from usbmux.errors import (
+    AddressError,
+    AmbiguousDeviceError,
+    DaemonUnavailableError,
+    DeviceNotFoundError,
+    DeviceResetError,
+    LocalProtocolError,
+    PairRecordNotFoundError,
+    PortRefusedError,
+    ProtocolError,
+    RemoteProtocolError,
+    RequestError,
+    RequestTimeoutError,
+    UsbAccessError,
+    UsbDisconnectedError,
+    UsbError,
+    UsbmuxError,
+    UsbStallError,
+    UsbTimeoutError,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Address",
+    "AddressError",
+    "AmbiguousDeviceError",
+    "AsyncClient",
+    "AsyncWatch",
+    "Client",
+    "DaemonUnavailableError",
+    "Device",
+    "DeviceAttached",
+    "DeviceDetached",
+    "DeviceEvent",
+    "DeviceNotFoundError",
+    "DevicePaired",
+    "DeviceResetError",
+    "Listener",
+    "LocalProtocolError",
+    "MuxDevice",
+    "MuxError",
+    "MuxVersionError",
+    "PairRecordNotFoundError",
+    "PortRefusedError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "RequestError",
+    "RequestTimeoutError",
+    "TcpAddress",
+    "USBMux",
+    "UnixAddress",
+    "UsbAccessError",
+    "UsbDisconnectedError",
+    "UsbError",
+    "UsbStallError",
+    "UsbTimeoutError",
+    "UsbmuxError",
+    "Watch",
+    "__version__",
+    "parse_address",
+]
+
+if TYPE_CHECKING:
+    from usbmux.client.aio import AsyncClient, AsyncWatch
+else:
+
+    def __getattr__(name: str) -> object:
+        # asyncio takes longer to import than all the rest: only those who use it pay.
+        if name in ("AsyncClient", "AsyncWatch"):
+            return getattr(import_module("usbmux.client.aio"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from usbmux.control.message import DeviceRecord, ListenerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A phone that the daemon has."""
+
+    device_id: int
+    """The daemon's number for it; another one after each replug and after a restart of the daemon."""
+    udid: str
+    """Its serial number as the daemon spells it; the same for ever."""
+    product_id: int = 0
+    location_id: int = 0
+    connection_speed: int = 0
+    """Bit/s; 0 if the daemon did not say."""
+    connection_type: str = "USB"
+    """USB or Network."""
+
+    @classmethod
+    def from_record(cls, record: DeviceRecord) -> Device:
+        """The device that a message of the daemon describes."""
+        return cls(
+            device_id=record.device_id,
+            udid=record.serial_number,
+            product_id=record.product_id,
+            location_id=record.location_id,
+            connection_speed=record.connection_speed,
+            connection_type=record.connection_type,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAttached:
+    """A phone came, or was there when watching began."""
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDetached:
+    """A phone went."""
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePaired:
+    """A pair record for the phone was saved."""
+
+    device: Device
+
+
+DeviceEvent = DeviceAttached | DeviceDetached | DevicePaired
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A program that listens for device events at the daemon; it says of itself what it likes, or nothing."""
+
+    id_string: str
+    """The daemon's number for the program and its name, with a dash between."""
+    program: str = ""
+    bundle_id: str = ""
+    library_version: int | None = None
+
+    @classmethod
+    def from_record(cls, record: ListenerRecord) -> Listener:
+        """The listener that a message of the daemon describes."""
+        identity = record.identity
+        return cls(record.id_string, identity.program, identity.bundle_id, identity.library_version)
+
+
+def normalized_udid(udid: str) -> str:
+    """The spelling under which UDIDs are compared: dashes and case do not matter."""
+    return udid.replace("-", "").lower()

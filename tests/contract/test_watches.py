@@ -1,0 +1,150 @@
+"""What the watches of both clients promise, against a daemon that follows a script."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.client.scripted_server import BLUE, OK, RED, STEP_S, Peer, ScriptedServer
+from tests.client.subjects import ClientKind, Subject
+from usbmux.client import tracker
+from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DevicePaired
+from usbmux.control.address import UnixAddress
+from usbmux.control.message import (
+    Attached,
+    Detached,
+    DeviceRecord,
+    Listen,
+    Paired,
+)
+from usbmux.errors import (
+    DaemonUnavailableError,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+    from pathlib import Path
+
+RED_PHONE = Device.from_record(RED)
+BLUE_PHONE = Device.from_record(BLUE)
+SHORT_S = 0.05
+
+
+def test_watch_reports_who_is_there_who_comes_is_paired_and_goes(client: Subject, server: ScriptedServer) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(RED))
+        peer.notify(Attached(BLUE), Paired(2), Detached(1))
+        peer.expect_hang_up()
+
+    server.play(script)
+    watch = client.watch()
+    assert [watch.next() for _ in range(4)] == [
+        DeviceAttached(RED_PHONE),
+        DeviceAttached(BLUE_PHONE),
+        DevicePaired(BLUE_PHONE),
+        DeviceDetached(RED_PHONE),
+    ]
+    watch.close()
+
+
+def test_watch_closed_ends_the_iteration(client: Subject, server: ScriptedServer) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(RED), Attached(BLUE))
+        peer.expect_hang_up()
+
+    server.play(script)
+    watch = client.watch()
+    assert watch.next() == DeviceAttached(RED_PHONE)
+    watch.close()
+    assert watch.next() is None
+
+
+def test_watch_without_news_gives_none_in_time(client: Subject, server: ScriptedServer) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK)
+        peer.expect_hang_up()
+
+    server.play(script)
+    watch = client.watch()
+    watch.open()
+    assert watch.wait_event(SHORT_S) is None
+    watch.close()
+
+
+def test_watch_interrupted_within_a_message_loses_nothing(client: Subject, server: ScriptedServer) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK)
+        data = peer.session.notify(Attached(RED))
+        peer.stream.sendall(data[:50])
+        assert resume.acquire(timeout=10)
+        peer.stream.sendall(data[50:])
+        peer.expect_hang_up()
+
+    resume = threading.Semaphore(0)
+    server.play(script)
+    watch = client.watch()
+    watch.open()
+    assert watch.wait_event(SHORT_S) is None
+    resume.release()
+    assert watch.next() == DeviceAttached(RED_PHONE)
+    watch.close()
+
+
+def test_watch_when_the_daemon_goes_raises_daemon_unavailable(client: Subject, server: ScriptedServer) -> None:
+    server.play(lambda peer: peer.answer(Listen(), OK, Attached(RED)))
+    watch = client.watch()
+    assert watch.next() == DeviceAttached(RED_PHONE)
+    with pytest.raises(DaemonUnavailableError, match="hung up"):
+        watch.next()
+    watch.close()
+
+
+def test_watch_without_daemon_at_the_start_raises_daemon_unavailable(
+    kind: ClientKind, runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    watch = Subject(kind, runner, UnixAddress(str(tmp_path / "missing"))).watch(reconnect=True)
+    with pytest.raises(DaemonUnavailableError):
+        watch.next()
+
+
+def test_watch_over_a_restart_reports_only_differences(
+    client: Subject, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(tracker, "SETTLE_S", SHORT_S)
+    green = DeviceRecord(3, "GREEN")
+    black, black_again = DeviceRecord(4, "BLACK"), DeviceRecord(5, "BLACK")
+
+    def after(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(RED), Attached(green), Attached(black_again))
+        peer.expect_hang_up()
+
+    server.play(
+        lambda peer: peer.answer(Listen(), OK, Attached(RED), Attached(BLUE), Attached(black)),
+        lambda peer: None,  # a daemon that is about to go
+        after,
+    )
+    watch = client.watch(reconnect=True)
+    for record in (RED, BLUE, black):
+        assert watch.wait_event(STEP_S) == DeviceAttached(Device.from_record(record))
+    assert [watch.wait_event(STEP_S) for _ in range(4)] == [
+        DeviceAttached(Device.from_record(green)),
+        DeviceDetached(Device.from_record(black)),
+        DeviceAttached(Device.from_record(black_again)),
+        DeviceDetached(BLUE_PHONE),
+    ]
+    watch.close()
+
+
+def test_watch_while_the_daemon_is_away_can_be_left_in_time(
+    client: Subject, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "FIRST_DELAY_S", 60.0)
+    server.play(lambda peer: peer.answer(Listen(), OK))
+    watch = client.watch(reconnect=True)
+    watch.open()
+    assert watch.wait_event(SHORT_S) is None
+    assert watch.wait_event(SHORT_S) is None
+    watch.close()
