@@ -1,0 +1,147 @@
+"""``usbmux connect``: a port of the phone on stdin and stdout, fit for ssh's ProxyCommand."""
+
+import os
+import select
+import socket
+import stat
+import sys
+from contextlib import suppress
+
+from usbmux.client.blocking import Client
+from usbmux.commands.exits import ExitCode, complain
+
+_CHUNK_SIZE = 64 * 1024
+_HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL if hasattr(select, "poll") else 0
+
+
+def connect(address: str | None, udid: str | None, port: int) -> int:
+    """Join stdin and stdout with the port until the phone ends the connection or nobody reads stdout."""
+    if not hasattr(select, "poll"):
+        complain("usbmux", "connect needs poll(), which this system lacks; use forward")
+        return ExitCode.FAILURE
+    if sys.stdin is None or sys.stdout is None:
+        complain("usbmux", "connect needs an open stdin and stdout")
+        return ExitCode.USAGE
+    with Client(address).connect(udid, port) as stream:
+        pump = StdioPump(stream, sys.stdin.fileno(), sys.stdout.fileno())
+        pump.run()
+    if pump.was_reset:
+        complain("usbmux", "the connection was reset; some of what was sent may not have arrived")
+        return ExitCode.FAILURE
+    return ExitCode.OK
+
+
+class StdioPump:
+    """Moves bytes between a stream and two descriptors, both ways at once, in one thread.
+
+    The descriptors stay in blocking mode, because that mode belongs to everybody who shares them (the shell's
+    terminal, for one); so they are touched only when poll() says so, and written in pieces that then cannot block.
+
+    Args:
+        stream: The connection; made non-blocking.
+        input_fd: Its end is passed on as a half-close.
+        output_fd: When nobody reads it any more, `run` returns.
+    """
+
+    def __init__(self, stream: socket.socket, input_fd: int, output_fd: int) -> None:
+        stream.setblocking(False)
+        self._stream = stream
+        self._input_fd = input_fd
+        self._output_fd = output_fd
+        # A regular file never blocks; a pipe takes this much when it is ready at all.
+        self._write_size = _CHUNK_SIZE if stat.S_ISREG(os.fstat(output_fd).st_mode) else select.PIPE_BUF
+        self._to_stream = memoryview(b"")
+        self._to_output = memoryview(b"")
+        self._input_is_open = True
+        self._stream_is_open = True
+        self._output_is_open = True
+        self._stream_takes_bytes = True
+        self.was_reset = False
+
+    def run(self) -> None:
+        """Return when everything the stream sent is written, or the output is closed."""
+        # The stream is read only while nothing waits for the output, so its end comes last.
+        while self._output_is_open and self._stream_is_open:
+            ready = self._wait()
+            if self._output_fd in ready:
+                self._output_ready(ready[self._output_fd])
+            if self._stream.fileno() in ready:
+                self._stream_ready(ready[self._stream.fileno()])
+            if self._input_fd in ready:
+                self._input_ready()
+
+    def _wait(self) -> dict[int, int]:
+        poller = select.poll()
+        # Without a wish for events poll() still reports that a pipe's reader left.
+        poller.register(self._output_fd, select.POLLOUT if self._to_output else 0)
+        wishes = (select.POLLIN if self._stream_is_open and not self._to_output else 0) | (
+            select.POLLOUT if self._to_stream else 0
+        )
+        if wishes:
+            poller.register(self._stream, wishes)
+        if self._input_is_open and not self._to_stream:
+            poller.register(self._input_fd, select.POLLIN)
+        return dict(poller.poll())
+
+    def _input_ready(self) -> None:
+        try:
+            data = os.read(self._input_fd, _CHUNK_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # a terminal that hung up
+        if not data:
+            self._input_is_open = False
+            self._shut_down_writing()
+        elif self._stream_takes_bytes:
+            self._to_stream = memoryview(data)
+            self._send()
+
+    def _stream_ready(self, events: int) -> None:
+        if self._to_stream and events & (select.POLLOUT | _HANGUP):
+            self._send()
+        if self._stream_is_open and not self._to_output and events & (select.POLLIN | _HANGUP):
+            self._receive()
+
+    def _send(self) -> None:
+        try:
+            sent = self._stream.send(self._to_stream)
+        except BlockingIOError:
+            return
+        except OSError:
+            # What the phone sent before it went may still be there to read.
+            self.was_reset = True
+            self._stream_takes_bytes = False
+            self._to_stream = memoryview(b"")
+            return
+        self._to_stream = self._to_stream[sent:]
+
+    def _shut_down_writing(self) -> None:
+        with suppress(OSError):  # the stream may be gone already; reading it tells how
+            self._stream.shutdown(socket.SHUT_WR)
+
+    def _receive(self) -> None:
+        try:
+            data = self._stream.recv(_CHUNK_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.was_reset = True
+            data = b""
+        if data:
+            self._to_output = memoryview(data)
+        else:
+            self._stream_is_open = False
+
+    def _output_ready(self, events: int) -> None:
+        if not self._to_output:
+            self._output_is_open = not events & _HANGUP
+            return
+        try:
+            written = os.write(self._output_fd, self._to_output[: self._write_size])
+        except BlockingIOError:
+            return
+        except (BrokenPipeError, ConnectionResetError):
+            self._output_is_open = False
+            return
+        self._to_output = self._to_output[written:]

@@ -1,0 +1,65 @@
+"""``usbmux list`` and ``usbmux watch``: which phones are there, and which come and go."""
+
+import json
+from dataclasses import asdict
+
+from usbmux.client.blocking import Client
+from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired
+from usbmux.commands.exits import ExitCode, complain
+
+_HEADINGS = ("ID", "UDID", "PRODUCT", "SPEED", "LOCATION", "TYPE")
+
+
+def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
+    """Print the attached phones: a UDID a line, or a table, or one JSON document."""
+    devices = Client(address).devices()
+    if as_json:
+        print(json.dumps([asdict(device) for device in devices], indent=4), flush=True)
+    elif detailed:
+        print(_table([_HEADINGS, *map(_row, devices)]), flush=True)
+    elif devices:
+        print("\n".join(device.udid for device in devices), flush=True)
+    if not devices:
+        complain("usbmux", "no phone is attached")
+    return ExitCode.OK
+
+
+def watch_devices(address: str | None, *, as_json: bool) -> int:
+    """Print a line for each event until interrupted, over restarts of the daemon."""
+    with Client(address).watch(reconnect=True) as events:
+        for event in events:
+            print(_event_json(event) if as_json else f"{_event_name(event)} {event.device.udid}", flush=True)
+    return ExitCode.OK
+
+
+def _row(device: Device) -> tuple[str, ...]:
+    speed = f"{device.connection_speed / 1e6:g} Mbit/s" if device.connection_speed else "-"
+    return (
+        str(device.device_id),
+        device.udid,
+        f"{device.product_id:04x}",
+        speed,
+        f"{device.location_id:#010x}",
+        device.connection_type,
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _event_json(event: DeviceEvent) -> str:
+    return json.dumps({"event": _event_name(event), **asdict(event.device)})
+
+
+def _event_name(event: DeviceEvent) -> str:
+    match event:
+        case DeviceAttached():
+            return "attached"
+        case DeviceDetached():
+            return "detached"
+        case DevicePaired():
+            return "paired"

@@ -1,0 +1,86 @@
+"""Exit codes, the same for every command, and the one place where errors become words on stderr."""
+
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+
+from usbmux.errors import (
+    AddressError,
+    AmbiguousDeviceError,
+    DaemonUnavailableError,
+    DeviceNotFoundError,
+    PairRecordNotFoundError,
+    PortRefusedError,
+    RequestTimeoutError,
+    UsbmuxError,
+)
+
+
+class ExitCode(IntEnum):
+    """What a command ends with."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NO_DEVICE = 3
+    """No such phone, or several fit."""
+    NO_DAEMON = 4
+    NOT_PAIRED = 5
+    REFUSED = 6
+    """By the phone."""
+    TIMED_OUT = 7
+    INTERRUPTED = 130
+
+
+def exit_code(error: UsbmuxError) -> ExitCode:
+    """The code that stands for the error."""
+    match error:
+        case DeviceNotFoundError() | AmbiguousDeviceError():
+            return ExitCode.NO_DEVICE
+        case DaemonUnavailableError():
+            return ExitCode.NO_DAEMON
+        case PairRecordNotFoundError():
+            return ExitCode.NOT_PAIRED
+        case PortRefusedError():
+            return ExitCode.REFUSED
+        case RequestTimeoutError():
+            return ExitCode.TIMED_OUT
+        case AddressError():
+            return ExitCode.USAGE
+        case _:
+            return ExitCode.FAILURE
+
+
+def run_guarded(program: str, work: Callable[[], int]) -> int:
+    """Return what `work` returns; turn its errors into a line on stderr and a code.
+
+    A reader of stdout that left has all it wanted, so that ends the command quietly and well.
+    """
+    try:
+        return work()
+    except UsbmuxError as error:
+        complain(program, str(error))
+        if isinstance(error, AmbiguousDeviceError):
+            complain(program, "choose one with -u UDID or the variable USBMUX_UDID")
+        return exit_code(error)
+    except BrokenPipeError:
+        _abandon_stdout()
+        return ExitCode.OK
+    except OSError as error:
+        complain(program, str(error))
+        return ExitCode.FAILURE
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def complain(program: str, text: str) -> None:
+    """Say something to the person at the terminal."""
+    print(f"{program}: {text}", file=sys.stderr, flush=True)
+
+
+def _abandon_stdout() -> None:
+    # The interpreter flushes stdout once more when it exits, and would complain about the pipe.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

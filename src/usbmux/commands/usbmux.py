@@ -1,0 +1,161 @@
+"""The command ``usbmux`` and its sub-commands; what they need is imported when they run, so that each starts fast."""
+
+from collections.abc import Callable, Sequence
+
+import click
+
+from usbmux import __version__
+from usbmux.commands.exits import ExitCode, run_guarded
+
+_PROGRAM = "usbmux"
+_EPILOG = (
+    "Exit codes: 0 done, 1 failure, 2 usage, 3 no such phone or several fit, 4 no daemon, 5 not paired, "
+    "6 refused by the phone, 7 timed out, 130 interrupted."
+)
+
+_socket_option = click.option(
+    "--socket",
+    "address",
+    metavar="ADDRESS",
+    help="Address of the usbmux daemon: a path or HOST:PORT. Default: USBMUXD_SOCKET_ADDRESS, or the system's.",
+)
+_udid_option = click.option(
+    "-u",
+    "--udid",
+    envvar="USBMUX_UDID",
+    show_envvar=True,
+    metavar="UDID",
+    help="The phone, or a unique beginning of its UDID. Default: the only one attached.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: Without the program's name; None for those of the process.
+    """
+    try:
+        given = None if arguments is None else list(arguments)
+        code = cli.main(given, prog_name=_PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return ExitCode.INTERRUPTED
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@_socket_option
+def cli(address: str | None) -> None:
+    """Talk to iPhones through the usbmux daemon."""
+
+
+@cli.command("list")
+@click.option("-l", "--long", "detailed", is_flag=True, help="A table with id, product, speed, location and type.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@_socket_option
+def list_command(address: str | None, detailed: bool, as_json: bool) -> int:
+    """Print the attached phones, a UDID a line."""
+    from usbmux.commands.devices import list_devices
+
+    return _run(lambda: list_devices(_chosen(address), detailed=detailed, as_json=as_json))
+
+
+@cli.command("watch")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@_socket_option
+def watch_command(address: str | None, as_json: bool) -> int:
+    """Print a line whenever a phone comes, goes or is paired, until interrupted; first those that are there."""
+    from usbmux.commands.devices import watch_devices
+
+    return _run(lambda: watch_devices(_chosen(address), as_json=as_json))
+
+
+@cli.command("connect")
+@click.argument("port", type=click.IntRange(1, 65535))
+@_udid_option
+@_socket_option
+def connect_command(address: str | None, udid: str | None, port: int) -> int:
+    """Join stdin and stdout with a port of the phone.
+
+    For ssh: ssh -o ProxyCommand='usbmux connect 22' mobile@iphone
+    """
+    from usbmux.commands.connect import connect
+
+    return _run(lambda: connect(_chosen(address), udid, port))
+
+
+@cli.command("forward")
+@click.argument("pairs", nargs=-1, required=True, metavar="LOCAL:REMOTE...")
+@_udid_option
+@click.option(
+    "-l", "--listen", "listen_addresses", multiple=True, metavar="ADDRESS",
+    help="Local address to listen on, may be repeated. Default: 127.0.0.1, so only this computer gets in.",
+)  # fmt: skip
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+    help="How long a connection waits for an absent phone or daemon.",
+)  # fmt: skip
+@click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Report every connection on stderr.")
+@_socket_option
+def forward_command(
+    address: str | None,
+    pairs: tuple[str, ...],
+    udid: str | None,
+    listen_addresses: tuple[str, ...],
+    wait_s: float,
+    is_verbose: bool,
+) -> int:
+    """Forward local ports to ports of the phone.
+
+    The pairs have iproxy's order: 2222:22 leads port 2222 of this computer to port 22 of the phone; 0:22 takes any
+    free port. When it is ready, stdout gets a line for each, such as
+    "listening address=127.0.0.1 port=2222 device_port=22 udid=any".
+    """
+    from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
+    from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, LOOPBACK
+    from usbmux.relay.mapping import PortMapping
+
+    def work() -> int:
+        return run_forwarding(
+            ForwardingOptions(
+                program=_PROGRAM,
+                mappings=tuple(PortMapping.parse_local_remote(pair) for pair in pairs),
+                address=_chosen(address),
+                udid=udid,
+                listen_addresses=listen_addresses or LOOPBACK,
+                wait_s=wait_s,
+                buffer_size=DEFAULT_BUFFER_SIZE,
+                is_verbose=is_verbose,
+            )
+        )
+
+    return _run(work)
+
+
+@cli.command("demo")
+def demo_command() -> int:
+    """Show the whole way with a simulated phone."""
+    from usbmux.commands.demo import run_demo
+
+    return _run(run_demo)
+
+
+@cli.command("version")
+def version_command() -> int:
+    """Print the version."""
+    click.echo(f"{_PROGRAM} {__version__}")
+    return ExitCode.OK
+
+
+def _chosen(address: str | None) -> str | None:
+    """The sub-command's address, else that of the group."""
+    group_address: str | None = click.get_current_context().find_root().params["address"]
+    return address or group_address
+
+
+def _run(work: Callable[[], int]) -> int:
+    return run_guarded(_PROGRAM, work)

@@ -1,0 +1,99 @@
+"""Connections to a port of one phone, wherever and whenever it is plugged in."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from usbmux.client.aio import AsyncClient
+from usbmux.client.device import DeviceAttached
+from usbmux.errors import DaemonUnavailableError, DeviceNotFoundError, UsbmuxError
+
+_log = logging.getLogger("usbmux.relay")
+
+_FIRST_RETRY_S = 0.1
+_LONGEST_RETRY_S = 1.0
+
+
+class Dialer:
+    """Connects to one phone; if it or the daemon is away, waits for it.
+
+    Nothing is remembered between calls: the phone is looked up anew each time, because its number changes with every
+    replug. While at least one call waits, one listening connection to the daemon is open.
+
+    Args:
+        client: Where to ask.
+        udid: The phone, or None for the only one.
+        wait_s: How long one call waits for the phone; 0 does not wait.
+    """
+
+    def __init__(self, client: AsyncClient, *, udid: str | None, wait_s: float) -> None:
+        self._client = client
+        self._udid = udid
+        self._wait_s = wait_s
+        self._news = asyncio.Event()
+        self._waiting_count = 0
+        self._watch_task: asyncio.Task[None] | None = None
+
+    async def dial(self, port: int) -> socket.socket:
+        """Return a non-blocking socket that leads to the port of the phone.
+
+        Raises:
+            DeviceNotFoundError, DaemonUnavailableError: It did not come in time.
+            UsbmuxError, OSError: It cannot be done, and waiting would not help.
+        """
+        try:
+            return await self._client.connect_socket(self._udid, port)
+        except (DeviceNotFoundError, DaemonUnavailableError) as error:
+            if self._wait_s <= 0:
+                raise
+            _log.info("%s; waiting up to %g s", error, self._wait_s)
+        async with self._watching():
+            return await self._dial_when_news(port)
+
+    async def _dial_when_news(self, port: int) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._wait_s
+        while True:
+            # Taken before the attempt, so that what happens during the attempt is not missed.
+            news = self._news
+            try:
+                return await self._client.connect_socket(self._udid, port)
+            except (DeviceNotFoundError, DaemonUnavailableError):
+                try:
+                    await asyncio.wait_for(news.wait(), deadline - loop.time())
+                    continue
+                except TimeoutError:
+                    pass
+                raise
+
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[None]:
+        self._waiting_count += 1
+        if self._watch_task is None:
+            self._watch_task = asyncio.create_task(self._watch(), name="watch for phones")
+        try:
+            yield
+        finally:
+            self._waiting_count -= 1
+            if self._waiting_count == 0:
+                self._watch_task.cancel()
+                self._watch_task = None
+
+    async def _watch(self) -> None:
+        # Not the client's own reconnecting: a phone that is there before and after a restart of the daemon would be
+        # no news to it, but is to a caller who met the dead daemon.
+        retry_s = _FIRST_RETRY_S
+        while True:
+            try:
+                async with self._client.watch() as events:
+                    retry_s = _FIRST_RETRY_S
+                    async for event in events:
+                        if isinstance(event, DeviceAttached):
+                            self._news.set()
+                            self._news = asyncio.Event()
+            except UsbmuxError as error:
+                _log.debug("cannot watch for phones: %s", error)
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, _LONGEST_RETRY_S)

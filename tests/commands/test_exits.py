@@ -1,0 +1,69 @@
+import pytest
+
+from usbmux.commands.exits import exit_code, run_guarded
+from usbmux.errors import (
+    AddressError,
+    AmbiguousDeviceError,
+    DaemonUnavailableError,
+    DeviceNotFoundError,
+    PairRecordNotFoundError,
+    PortRefusedError,
+    RemoteProtocolError,
+    RequestError,
+    RequestTimeoutError,
+    UsbmuxError,
+)
+
+_CODES: list[tuple[UsbmuxError, int]] = [
+    (RemoteProtocolError("x"), 1),
+    (RequestError(1, "x"), 1),
+    (AddressError("x"), 2),
+    (DeviceNotFoundError(2, "x"), 3),
+    (AmbiguousDeviceError(2, "x"), 3),
+    (DaemonUnavailableError("x"), 4),
+    (PairRecordNotFoundError(2, "x"), 5),
+    (PortRefusedError(3, "x"), 6),
+    (RequestTimeoutError("x"), 7),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), _CODES, ids=lambda value: type(value).__name__)
+def test_each_error_has_its_documented_code(error: UsbmuxError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize(("error", "code"), [*_CODES, (OSError("x"), 1)], ids=lambda value: type(value).__name__)
+def test_error_becomes_words_on_stderr_and_a_code(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> int:
+        raise error
+
+    assert run_guarded("prog", work) == code
+    captured = capsys.readouterr()
+    assert captured.err.startswith("prog: x\n")
+    assert captured.out == ""
+
+
+def test_several_phones_fit_help_names_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise AmbiguousDeviceError(2, "several phones")
+
+    run_guarded("prog", work)
+    assert "-u UDID" in capsys.readouterr().err
+
+
+def test_interrupt_becomes_130_without_words(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise KeyboardInterrupt
+
+    assert run_guarded("prog", work) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_bug_is_not_hidden() -> None:
+    def work() -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_guarded("prog", work)
