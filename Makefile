@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo check test coverage fix lock clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: ## make .venv and show a simulated phone, the daemon and a forwarded port
+	@scripts/setup
+	@.venv/bin/usbmux demo
+
+check: ## before every commit: format, lint, types, imports and the quick tests
+	@scripts/check
+
+test: ## everything, the programs of others included; installs what it needs
+	@scripts/test
+
+coverage: ## show the branches of both protocols that no test takes
+	@scripts/setup
+	@.venv/bin/pytest -m "not interop and not slow" --cov --cov-report=term-missing
+
+fix: ## format, and mend what the linter can mend
+	@scripts/setup
+	@.venv/bin/ruff check --fix-only
+	@.venv/bin/ruff format
+
+lock: ## pin the requirements anew
+	@scripts/setup
+	@scripts/lock
+
+clean: ## remove all that was made
+	rm -rf .venv .build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
