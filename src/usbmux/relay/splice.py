@@ -15,8 +15,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 
+from usbmux.sockets import undelivered
+
 LINGER_S = 2.0
-"""How long a side that cannot get its bytes delivered any more is listened to before it is closed."""
+"""How long a side that has taken everything is listened to before it is closed."""
 
 
 class FlowState(Enum):
@@ -187,7 +189,16 @@ class Splice:
         if self._to_device.is_finished and self._to_local.is_finished:
             self._end()
         elif self._linger_timer is None:
-            self._linger_timer = asyncio.get_running_loop().call_later(self._linger_s, self._end)
+            self._linger()
+
+    def _linger(self) -> None:
+        self._linger_timer = asyncio.get_running_loop().call_later(self._linger_s, self._check_delivery)
+
+    def _check_delivery(self) -> None:
+        if undelivered(self._local) or undelivered(self._device):
+            self._linger()
+        else:
+            self._end()
 
     def _end(self) -> None:
         if not self._done.done():
