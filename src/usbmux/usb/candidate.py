@@ -1,0 +1,100 @@
+"""A phone on the bus, and the way from there to a pipe."""
+
+import logging
+from contextlib import AsyncExitStack
+
+from usbmux.errors import UsbDisconnectedError
+from usbmux.usb.apple import DEFAULT_MODE, choose_mux_interface, device_name, guess_mode, port_path
+from usbmux.usb.configuration import configure_and_claim
+from usbmux.usb.descriptors import DeviceDescriptors
+from usbmux.usb.identity import read_identity
+from usbmux.usb.libusb_pipe import LibusbPipe, TransferSizes
+from usbmux.usb.modes import switch_mode
+from usbmux.usb.pipe import BulkPipe
+from usbmux.usb.session import UsbSession
+
+_log = logging.getLogger("usbmux.usb")
+
+
+class ModePolicy:
+    """Which mode phones are put into, and where that was tried already.
+
+    A phone that comes back in another mode than it agreed to is not asked again, for it would go round for ever.
+
+    Args:
+        mode: The mode wanted; None leaves every phone as it is that shows a mux interface.
+    """
+
+    def __init__(self, mode: int | None) -> None:
+        self._mode = mode
+        self._tried: set[str] = set()
+
+    def mode_to_try(self, device: DeviceDescriptors) -> int | None:
+        """The mode to ask this device for now, None to leave it alone."""
+        is_without_mux = choose_mux_interface(device) is None
+        mode = self._mode or (DEFAULT_MODE if is_without_mux else None)
+        if mode is None or guess_mode(device) in (None, mode):
+            self._tried.discard(port_path(device))
+            return None
+        if port_path(device) in self._tried:
+            _log.warning("%s did not come back in mode %d", device_name(device), mode)
+            return None
+        return mode
+
+    def tried(self, device: DeviceDescriptors) -> None:
+        """It was asked."""
+        self._tried.add(port_path(device))
+
+
+class LibusbCandidate:
+    """A `UsbCandidate`: a device that has a mux interface, or a phone whose mode hides it."""
+
+    def __init__(self, device: DeviceDescriptors, sizes: TransferSizes, modes: ModePolicy) -> None:
+        self.device = device
+        self._sizes = sizes
+        self._modes = modes
+
+    @property
+    def name(self) -> str:
+        """Port path and ids for the log: ``1-2.3 (05ac:12a8)``."""
+        return device_name(self.device)
+
+    async def open(self) -> BulkPipe:
+        """Configure the device, claim its mux interface and read who it is.
+
+        Raises:
+            UsbAccessError: The device node may not be opened, or another process has the interface.
+            UsbDisconnectedError: It is gone, or about to come back in another mode.
+            UsbError: It could not be done now; trying again may help.
+        """
+        async with AsyncExitStack() as stack:
+            session = UsbSession(self.device)
+            stack.push_async_callback(session.close)
+            await session.open()
+            mode = self._modes.mode_to_try(self.device)
+            if mode is not None and await self._switch_mode(session, mode):
+                raise UsbDisconnectedError(f"{self.name} leaves, to come back in mode {mode}")
+            info = await read_identity(session)
+            mux = await configure_and_claim(session)
+            pipe = LibusbPipe(session, info, mux, self._sizes)
+            stack.pop_all()
+            return pipe
+
+    async def show_mux(self) -> None:
+        """Switch a phone whose mode hides the mux; it leaves and comes back with one.
+
+        Raises:
+            UsbError: It could not be asked.
+        """
+        mode = self._modes.mode_to_try(self.device)
+        if mode is None:
+            return
+        async with AsyncExitStack() as stack:
+            session = UsbSession(self.device)
+            stack.push_async_callback(session.close)
+            await session.open()
+            await self._switch_mode(session, mode)
+
+    async def _switch_mode(self, session: UsbSession, mode: int) -> bool:
+        self._modes.tried(self.device)
+        return await switch_mode(session, mode)

@@ -1,0 +1,196 @@
+"""The bus of real devices, over libusb.
+
+Comings and goings are reported by libusb where udev tells it of them. Elsewhere, as in most containers, the bus is
+listed once a second, each time in a new context: an old one does not look again. Where udev runs it is listed now and
+then as well: a container may show udev's files and yet hear nothing of it.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Final
+
+from usbmux.errors import LocalProtocolError, UsbError
+from usbmux.usb._usb1 import Context, Device
+from usbmux.usb.apple import MODES, VENDOR_ID, choose_mux_interface, device_name, is_phone_without_mux
+from usbmux.usb.binding import HOTPLUG_DEVICE_LEFT, has_hotplug, open_context, translated
+from usbmux.usb.candidate import LibusbCandidate, ModePolicy
+from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
+from usbmux.usb.event_pump import EventPump, make_event_pump
+from usbmux.usb.libusb_pipe import TransferSizes
+from usbmux.usb.pipe import BusListener
+from usbmux.usb.session import call_in_thread
+
+_POLL_INTERVAL_S: Final = 1.0
+_SAFETY_INTERVAL_S: Final = 10.0
+_UDEV_SOCKET: Final = "/run/udev/control"
+
+_log = logging.getLogger("usbmux.usb")
+
+_Place = tuple[int, int]
+
+
+class LibusbBus:
+    """A `UsbBus` of the phones plugged into this machine.
+
+    Args:
+        sizes: What each pipe keeps in flight.
+        mode: USB mode, 1 to 5, that phones are switched to; None leaves all alone but those that hide their mux.
+    """
+
+    def __init__(self, *, sizes: TransferSizes | None = None, mode: int | None = None) -> None:
+        if mode is not None and mode not in MODES:
+            raise ValueError(f"the USB mode must be {MODES[0]} to {MODES[-1]}, not {mode}")
+        self._sizes = sizes or TransferSizes()
+        self._modes = ModePolicy(mode)
+        self._listener: BusListener | None = None
+        self._context: Context | None = None
+        self._pump: EventPump | None = None
+        self._present: dict[_Place, LibusbCandidate] = {}
+        self._changes = 0
+        self._rescan_wanted = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, listener: BusListener) -> None:
+        """Report every device present and from now on every change.
+
+        Raises:
+            LocalProtocolError: It is started already.
+            UsbError: The bus cannot be used at all: no binding, no library, no access.
+        """
+        if self._listener is not None:
+            raise LocalProtocolError("the bus is started already")
+        self._listener = listener
+        try:
+            context = await call_in_thread(open_context)
+        except UsbError:
+            self._listener = None
+            raise
+        if has_hotplug() and _does_udev_run():
+            self._context = context
+            try:
+                self._watch(context)
+            except UsbError:
+                await self.close()
+                raise
+            interval_s = _SAFETY_INTERVAL_S
+        else:
+            _log.info("no udev: looking for devices every %g s", _POLL_INTERVAL_S)
+            await call_in_thread(context.close)
+            self._rescan_wanted.set()
+            interval_s = _POLL_INTERVAL_S
+        self._spawn(self._scan_now_and_then(interval_s))
+
+    def rescan(self) -> None:
+        """Look at once for changes that were not reported."""
+        self._rescan_wanted.set()
+
+    async def close(self) -> None:
+        """Stop reporting and free the bus. The pipes must be closed already."""
+        self._listener = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._pump is not None:
+            self._pump.stop()
+            self._pump = None
+        if self._context is not None:
+            context, self._context = self._context, None
+            await call_in_thread(context.close)
+        self._present.clear()
+
+    def _watch(self, context: Context) -> None:
+        pump = make_event_pump(context, asyncio.get_running_loop())
+        pump.start()
+        self._pump = pump
+
+        def changed(_context: Context, device: Device, event: int) -> bool:
+            if event == HOTPLUG_DEVICE_LEFT:
+                pump.notify(self._hotplug_left, (device.getBusNumber(), device.getDeviceAddress()))
+            else:
+                pump.notify(self._hotplug_arrived, read_descriptors(device))
+            return False
+
+        with translated("watch the USB bus"):
+            context.hotplugRegisterCallback(changed, vendor_id=VENDOR_ID)
+
+    def _hotplug_arrived(self, device: DeviceDescriptors) -> None:
+        self._changes += 1
+        self._arrived(device)
+
+    def _hotplug_left(self, place: _Place) -> None:
+        self._changes += 1
+        self._left(place)
+
+    async def _scan_now_and_then(self, interval_s: float) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval_s):
+                    await self._rescan_wanted.wait()
+            self._rescan_wanted.clear()
+            changes = self._changes
+            try:
+                found = await call_in_thread(_list_devices)
+            except UsbError as error:
+                _log.warning("%s", error)
+                continue
+            if changes != self._changes:
+                # Something was reported meanwhile, before or after the list was made.
+                self._rescan_wanted.set()
+                continue
+            self._compare({(device.bus, device.address): device for device in found})
+
+    def _compare(self, found: dict[_Place, DeviceDescriptors]) -> None:
+        for place in self._present.keys() - found.keys():
+            self._left(place)
+        for device in found.values():
+            self._arrived(device)
+
+    def _arrived(self, device: DeviceDescriptors) -> None:
+        place = (device.bus, device.address)
+        if self._listener is None or place in self._present:
+            return
+        candidate = LibusbCandidate(device, self._sizes, self._modes)
+        if choose_mux_interface(device) is not None:
+            self._present[place] = candidate
+            self._listener.device_arrived(candidate)
+        elif is_phone_without_mux(device):
+            self._present[place] = candidate
+            self._spawn(self._show_mux(candidate))
+        else:
+            _log.debug("%s has no mux interface", device_name(device))
+
+    def _left(self, place: _Place) -> None:
+        candidate = self._present.pop(place, None)
+        if candidate is None or self._listener is None or choose_mux_interface(candidate.device) is None:
+            return
+        self._listener.device_left(candidate)
+
+    async def _show_mux(self, candidate: LibusbCandidate) -> None:
+        try:
+            await candidate.show_mux()
+        except UsbError as error:
+            _log.warning("%s shows no mux interface: %s", candidate.name, error)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _list_devices() -> list[DeviceDescriptors]:
+    context = open_context()
+    try:
+        with translated("list the USB bus"):
+            devices = context.getDeviceList(skip_on_error=True)
+            return [read_descriptors(device) for device in devices if device.getVendorID() == VENDOR_ID]
+    finally:
+        context.close()
+
+
+def _does_udev_run() -> bool:
+    # Other systems tell libusb themselves.
+    return not sys.platform.startswith("linux") or os.access(_UDEV_SOCKET, os.F_OK)

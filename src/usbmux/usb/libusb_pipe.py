@@ -1,0 +1,199 @@
+"""The opened mux interface of one phone, over libusb.
+
+::
+
+    OPENED --start--> RUNNING --failure--> LOST --close--> CLOSED
+      |                  |                                   ^
+      +------------------+---------------close---------------+
+
+A stalled endpoint is healed once: its other transfers are cancelled, the halt is cleared, and they are sent again.
+If it stalls again before it carried anything, the pipe is lost.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from usbmux.errors import LocalProtocolError, UsbError
+from usbmux.usb.apple import MuxInterface
+from usbmux.usb.binding import translated
+from usbmux.usb.bulk import BulkReader, BulkWriter, Endpoint
+from usbmux.usb.pipe import PipeReceiver, UsbDeviceInfo
+from usbmux.usb.session import UsbSession, call_in_thread
+
+_CANCEL_TIMEOUT_S: Final = 2.0
+_LARGEST_PACKET_SIZE: Final = 1024
+
+_log = logging.getLogger("usbmux.usb")
+
+
+class PipeState(Enum):
+    """Where a pipe is in its life."""
+
+    OPENED = "opened"
+    RUNNING = "running"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+_EDGES: Final = frozenset(
+    {
+        (PipeState.OPENED, PipeState.RUNNING),
+        (PipeState.OPENED, PipeState.CLOSED),
+        (PipeState.RUNNING, PipeState.LOST),
+        (PipeState.RUNNING, PipeState.CLOSED),
+        (PipeState.LOST, PipeState.CLOSED),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSizes:
+    """How much a pipe keeps in flight.
+
+    A read must not be larger than 16384 bytes unless the phone ends every transfer that fills whole packets with a
+    zero-length packet: it is only known to do so where the length is not a multiple of 16384, and a larger read would
+    wait for more. Eight such reads take one whole window of a connection.
+    """
+
+    reads: int = 8
+    """Number of reads in flight."""
+    read_size: int = 16384
+    """Bytes of a read."""
+    writes: int = 8
+    """Number of writes in flight."""
+
+    def __post_init__(self) -> None:
+        if self.reads < 1 or self.writes < 2:
+            raise ValueError("at least one read and two writes must be in flight")
+        if self.read_size < _LARGEST_PACKET_SIZE or self.read_size % _LARGEST_PACKET_SIZE != 0:
+            raise ValueError(f"the size of a read must be a multiple of {_LARGEST_PACKET_SIZE}")
+
+
+class LibusbPipe:
+    """A `BulkPipe`. Takes over an opened session with the interface claimed, and closes it."""
+
+    def __init__(self, session: UsbSession, info: UsbDeviceInfo, mux: MuxInterface, sizes: TransferSizes) -> None:
+        self._session = session
+        self._info = info
+        self._loop = asyncio.get_running_loop()
+        self._state = PipeState.OPENED
+        self._receiver: PipeReceiver | None = None
+        self._healing: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._reader = BulkReader(
+            session.handle, session.pump, mux.endpoint_in, self, count=sizes.reads, size=sizes.read_size
+        )
+        self._writer = BulkWriter(
+            session.handle,
+            session.pump,
+            mux.endpoint_out,
+            self,
+            max_packet_size=mux.max_packet_size,
+            slots=sizes.writes,
+        )
+
+    @property
+    def info(self) -> UsbDeviceInfo:
+        """Who this is."""
+        return self._info
+
+    def start(self, receiver: PipeReceiver) -> None:
+        """Begin to read. Call once, before anything is written.
+
+        Raises:
+            LocalProtocolError: It was started before, or is closed.
+        """
+        if self._state is not PipeState.OPENED:
+            raise LocalProtocolError(f"the pipe is {self._state.value} already")
+        self._receiver = receiver
+        self._set_state(PipeState.RUNNING)
+        self._writer.resume()
+        self._reader.resume()
+
+    def has_free_slot(self) -> bool:
+        """Whether `write` may be called now; never before the start or after the end."""
+        return self._writer.has_free_slot()
+
+    def write(self, packet: bytes) -> None:
+        """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
+
+        Raises:
+            LocalProtocolError: No slot is free.
+        """
+        self._writer.write(packet)
+
+    async def close(self) -> None:
+        """Stop all transfers and release the interface. Idempotent; `pipe_lost(None)` comes first."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    def data_received(self, data: memoryview) -> None:
+        """A read brought something."""
+        if self._state is PipeState.RUNNING and self._receiver is not None:
+            self._receiver.data_received(data)
+
+    def slot_freed(self) -> None:
+        """A write ended after there was no free slot."""
+        if self._state is PipeState.RUNNING and self._receiver is not None:
+            self._receiver.slot_freed()
+
+    def endpoint_stalled(self, endpoint: Endpoint) -> None:
+        """A transfer ended in a stall: heal the endpoint."""
+        if self._state is not PipeState.RUNNING:
+            return
+        _log.warning("%s: endpoint %#04x stalled; clearing the halt", self._session.name, endpoint.address)
+        endpoint.stop()
+        task = asyncio.ensure_future(self._heal(endpoint))
+        self._healing.add(task)
+        task.add_done_callback(self._healing.discard)
+
+    def transfer_failed(self, error: UsbError) -> None:
+        """A transfer ended in an error: the pipe is lost."""
+        if self._state is PipeState.RUNNING:
+            self._end(PipeState.LOST, error)
+
+    def _end(self, state: PipeState, error: UsbError | None) -> None:
+        self._set_state(state)
+        receiver, self._receiver = self._receiver, None
+        self._reader.stop()
+        self._writer.stop()
+        if receiver is not None:
+            receiver.pipe_lost(error)
+
+    async def _heal(self, endpoint: Endpoint) -> None:
+        await endpoint.wait_idle()
+        try:
+            await call_in_thread(self._clear_halt, endpoint.address)
+        except UsbError as error:
+            self.transfer_failed(error)
+            return
+        if self._state is PipeState.RUNNING:
+            endpoint.resume()
+
+    def _clear_halt(self, address: int) -> None:
+        with translated(f"clear the halt of endpoint {address:#04x} of {self._session.name}"):
+            self._session.handle.clearHalt(address)
+
+    async def _close(self) -> None:
+        if self._state is PipeState.LOST:
+            self._set_state(PipeState.CLOSED)
+        else:
+            self._end(PipeState.CLOSED, None)
+        try:
+            async with asyncio.timeout(_CANCEL_TIMEOUT_S):
+                await asyncio.gather(*self._healing, self._reader.wait_idle(), self._writer.wait_idle())
+        except TimeoutError:
+            # To free what the kernel still uses would be worse than to leak it.
+            _log.error("%s: transfers do not end; its handle stays open", self._session.name)
+            return
+        self._reader.close()
+        self._writer.close()
+        await self._session.close()
+
+    def _set_state(self, state: PipeState) -> None:
+        assert (self._state, state) in _EDGES, f"{self._state} -> {state}"
+        self._state = state

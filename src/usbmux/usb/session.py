@@ -1,0 +1,208 @@
+"""One opened device with a libusb context of its own.
+
+A context lists the bus when it is made, so a device is always looked up in a fresh list; and phones share neither
+locks nor descriptors, so one that hangs holds up nobody else.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError, UsbTimeoutError
+from usbmux.usb._usb1 import Context, Handle, Transfer
+from usbmux.usb.apple import MuxInterface, device_name
+from usbmux.usb.binding import TransferStatus, cancel, open_context, submit, translated
+from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
+from usbmux.usb.event_pump import EventPump, make_event_pump
+
+_ResultT = TypeVar("_ResultT")
+
+_ENDPOINT_IN: Final = 0x80
+_CONTROL_TIMEOUT_S: Final = 1.0
+
+
+async def call_in_thread(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
+    """Call something slow in a worker thread; even when cancelled, return only after it has ended."""
+    call = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError:
+        await asyncio.wait([call])
+        if not call.cancelled():
+            # Looked at, so that nobody complains about an error that nobody waits for.
+            call.exception()
+        raise
+
+
+class UsbSession:
+    """A device being used: its context, event pump and handle. Made by `open`, ended by `close`."""
+
+    def __init__(self, device: DeviceDescriptors) -> None:
+        self.device = device
+        self.name = device_name(device)
+        self._loop = asyncio.get_running_loop()
+        self._context: Context | None = None
+        self._pump: EventPump | None = None
+        self._handle: Handle | None = None
+        self._claimed: int | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def handle(self) -> Handle:
+        """The opened device."""
+        if self._handle is None:
+            raise UsbDisconnectedError(f"{self.name} is closed")
+        return self._handle
+
+    @property
+    def pump(self) -> EventPump:
+        """What runs the events of this device."""
+        if self._pump is None:
+            raise UsbDisconnectedError(f"{self.name} is closed")
+        return self._pump
+
+    async def open(self) -> None:
+        """Open the device node.
+
+        Raises:
+            UsbError: The device is gone or may not be opened. `close` is due all the same.
+        """
+        await call_in_thread(self._open_context)
+        assert self._context is not None
+        self._pump = make_event_pump(self._context, self._loop)
+        self._pump.start()
+        await call_in_thread(self._open_device, self._context)
+
+    async def claim(self, mux: MuxInterface) -> None:
+        """Claim the mux interface in the configuration that is in force.
+
+        Raises:
+            UsbError: Somebody else has it, or the configuration has changed.
+        """
+        await call_in_thread(self._claim, mux)
+
+    async def release(self) -> None:
+        """Give a claimed interface back; nothing happens if there is none."""
+        if self._claimed is not None:
+            await call_in_thread(_release, self.handle, self._claimed)
+            self._claimed = None
+
+    async def control_read(self, request_type: int, request: int, value: int, index: int, length: int) -> bytes:
+        """One control transfer to the host, at most 1 s.
+
+        Returns:
+            What came, possibly less than `length`.
+
+        Raises:
+            UsbError: It did not answer; `UsbStallError` if it does not know the request.
+        """
+        ended = self._loop.create_future()
+        pump = self.pump
+
+        def returned() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        transfer = self.handle.getTransfer()
+        transfer.setControl(
+            request_type | _ENDPOINT_IN,
+            request,
+            value,
+            index,
+            length,
+            callback=lambda _transfer: pump.notify(returned),
+            timeout=int(_CONTROL_TIMEOUT_S * 1000),
+        )
+        doing = f"send control request {request:#04x} to {self.name}"
+        submit(transfer, doing)
+        pump.timeout_changed()
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            cancel(transfer)
+            await ended
+            raise
+        else:
+            return _control_result(transfer, doing)
+        finally:
+            if ended.done():
+                transfer.close()
+
+    async def close(self) -> None:
+        """Release the interface and close everything. All transfers must have ended. Idempotent.
+
+        It is done to the end even when the caller is cancelled.
+        """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        handle = self._handle
+        if handle is not None:
+            await self.release()
+            self._handle = None
+            # Here, not in a thread: its descriptor must leave the loop before the number is used again.
+            handle.close()
+        if self._pump is not None:
+            self._pump.stop()
+            self._pump = None
+        if self._context is not None:
+            context, self._context = self._context, None
+            await call_in_thread(context.close)
+        # Up to here the handle is kept: a context that is being closed in one thread while the last reference to
+        # something of it goes in another trips over an assertion of the binding.
+        del handle
+
+    def _open_context(self) -> None:
+        self._context = open_context()
+
+    def _open_device(self, context: Context) -> None:
+        for candidate in context.getDeviceList(skip_on_error=True):
+            if candidate.getBusNumber() != self.device.bus or candidate.getDeviceAddress() != self.device.address:
+                continue
+            with translated(f"open {self.name}"):
+                if _is_same(read_descriptors(candidate), self.device):
+                    self._handle = candidate.open()
+                    return
+        raise UsbDisconnectedError(f"cannot open {self.name}: the device is gone")
+
+    def _claim(self, mux: MuxInterface) -> None:
+        handle = self.handle
+        with translated(f"claim interface {mux.number} of {self.name}"):
+            handle.claimInterface(mux.number)
+            self._claimed = mux.number
+            if mux.alternate_setting != 0:
+                handle.setInterfaceAltSetting(mux.number, mux.alternate_setting)
+
+
+def _is_same(found: DeviceDescriptors, expected: DeviceDescriptors) -> bool:
+    # An address may have been given to another device meanwhile.
+    return (found.vendor_id, found.product_id, found.configurations) == (
+        expected.vendor_id,
+        expected.product_id,
+        expected.configurations,
+    )
+
+
+def _release(handle: Handle, interface: int) -> None:
+    try:
+        with translated("release the interface"):
+            handle.releaseInterface(interface)
+    except UsbError:
+        # The device is gone, and the claim with it; or closing the handle releases it anyway.
+        return
+
+
+def _control_result(transfer: Transfer, doing: str) -> bytes:
+    match transfer.getStatus():
+        case TransferStatus.COMPLETED:
+            return bytes(transfer.getBuffer()[: transfer.getActualLength()])
+        case TransferStatus.STALL:
+            raise UsbStallError(f"cannot {doing}: the device does not know it")
+        case TransferStatus.TIMED_OUT:
+            raise UsbTimeoutError(f"cannot {doing}: no answer in time")
+        case TransferStatus.NO_DEVICE:
+            raise UsbDisconnectedError(f"cannot {doing}: the device is gone")
+        case status:
+            raise UsbError(f"cannot {doing}: transfer status {status}")
