@@ -44,6 +44,13 @@ async def test_stdin_pipe_ends_the_answer_still_arrives(daemon: ScriptedDaemon) 
 
 
 @pytest.mark.asyncio
+async def test_silent_phone_after_the_end_of_stdin_is_left_when_patience_ends(daemon: ScriptedDaemon) -> None:
+    daemon.attach(1, "A")
+    daemon.ports[10] = _stay_silent
+    assert (await run(USBMUX, "connect", "-q", "0.05", "10", stdin=b"x")).code == 0
+
+
+@pytest.mark.asyncio
 async def test_stdin_pipe_and_stdout_pipe_carry_many_bytes_at_once(daemon: ScriptedDaemon) -> None:
     daemon.attach(1, "A")
     assert (await run(USBMUX, "connect", "7", stdin=_DATA)).stdout == _DATA

@@ -14,8 +14,15 @@ _CHUNK_SIZE = 64 * 1024
 _HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL if hasattr(select, "poll") else 0
 
 
-def connect(address: str | None, udid: str | None, port: int) -> int:
-    """Join stdin and stdout with the port until the phone ends the connection or nobody reads stdout."""
+def connect(address: str | None, udid: str | None, port: int, quit_after_s: float | None) -> int:
+    """Join stdin and stdout with the port until the phone ends the connection or nobody reads stdout.
+
+    Args:
+        address: The daemon's, or None for the default.
+        udid: The phone's, or None for the only one.
+        port: On the phone.
+        quit_after_s: How long the phone may be silent after the end of stdin; None leaves that to the daemon.
+    """
     if not hasattr(select, "poll"):
         complain("usbmux", "connect needs poll(), which this system lacks; use forward")
         return ExitCode.FAILURE
@@ -23,7 +30,7 @@ def connect(address: str | None, udid: str | None, port: int) -> int:
         complain("usbmux", "connect needs an open stdin and stdout")
         return ExitCode.USAGE
     with Client(address).connect(udid, port) as stream:
-        pump = StdioPump(stream, sys.stdin.fileno(), sys.stdout.fileno())
+        pump = StdioPump(stream, sys.stdin.fileno(), sys.stdout.fileno(), quit_after_s)
         pump.run()
     if pump.was_reset:
         complain("usbmux", "the connection was reset; some of what was sent may not have arrived")
@@ -41,13 +48,15 @@ class StdioPump:
         stream: The connection; made non-blocking.
         input_fd: Its end is passed on as a half-close.
         output_fd: When nobody reads it any more, `run` returns.
+        quit_after_s: It also returns when the stream was silent for so long after the end of the input.
     """
 
-    def __init__(self, stream: socket.socket, input_fd: int, output_fd: int) -> None:
+    def __init__(self, stream: socket.socket, input_fd: int, output_fd: int, quit_after_s: float | None) -> None:
         stream.setblocking(False)
         self._stream = stream
         self._input_fd = input_fd
         self._output_fd = output_fd
+        self._quit_after_s = quit_after_s
         # A regular file never blocks; a pipe takes this much when it is ready at all.
         self._write_size = _CHUNK_SIZE if stat.S_ISREG(os.fstat(output_fd).st_mode) else select.PIPE_BUF
         self._to_stream = memoryview(b"")
@@ -59,10 +68,12 @@ class StdioPump:
         self.was_reset = False
 
     def run(self) -> None:
-        """Return when everything the stream sent is written, or the output is closed."""
+        """Return when everything the stream sent is written, the output is closed, or patience has ended."""
         # The stream is read only while nothing waits for the output, so its end comes last.
         while self._output_is_open and self._stream_is_open:
             ready = self._wait()
+            if not ready:
+                return
             if self._output_fd in ready:
                 self._output_ready(ready[self._output_fd])
             if self._stream.fileno() in ready:
@@ -81,7 +92,12 @@ class StdioPump:
             poller.register(self._stream, wishes)
         if self._input_is_open and not self._to_stream:
             poller.register(self._input_fd, select.POLLIN)
-        return dict(poller.poll())
+        return dict(poller.poll(self._patience_ms()))
+
+    def _patience_ms(self) -> float | None:
+        if self._quit_after_s is None or self._input_is_open or self._to_stream or self._to_output:
+            return None
+        return self._quit_after_s * 1000
 
     def _input_ready(self) -> None:
         try:

@@ -77,15 +77,19 @@ def watch_command(address: str | None, as_json: bool) -> int:
 @cli.command("connect")
 @click.argument("port", type=click.IntRange(1, 65535))
 @_udid_option
+@click.option(
+    "-q", "--quit-after", "quit_after_s", type=click.FloatRange(min=0), metavar="SECONDS",
+    help="After the end of stdin, end when the phone was silent for so long. Default: as long as the daemon waits.",
+)  # fmt: skip
 @_socket_option
-def connect_command(address: str | None, udid: str | None, port: int) -> int:
+def connect_command(address: str | None, udid: str | None, quit_after_s: float | None, port: int) -> int:
     """Join stdin and stdout with a port of the phone.
 
     For ssh: ssh -o ProxyCommand='usbmux connect 22' mobile@iphone
     """
     from usbmux.commands.connect import connect
 
-    return _run(lambda: connect(_chosen(address), udid, port))
+    return _run(lambda: connect(_chosen(address), udid, port, quit_after_s))
 
 
 @cli.command("forward")

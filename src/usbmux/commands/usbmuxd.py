@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from usbmux import __version__
 from usbmux.commands.exits import ExitCode, complain, run_guarded
@@ -17,6 +17,9 @@ from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import UsbBus
+
+if TYPE_CHECKING:
+    from usbmux.testing import SimulatedPhone
 
 _PROGRAM: Final = "usbmuxd"
 _SETTLE_S: Final = 1.0
@@ -94,21 +97,31 @@ def _run(options: argparse.Namespace) -> int:
         mux=MuxSettings(linger_s=options.linger),
         **({"pair_record_directory": options.config_dir} if options.config_dir else {}),
     )
-    buses = _buses(options.simulate, real=options.usb or options.simulate is None)
+    phones = _simulated_phones(options.simulate)
+    buses = _buses(phones, real=options.usb or options.simulate is None)
     _raise_descriptor_limit()
     # The selector loop also on Windows: sockets are read by readiness.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        return runner.run(_serve(Daemon(settings, buses)))
+        runner.run(_serve(Daemon(settings, buses)))
+    return _judge(phones)
 
 
-def _buses(simulate: str | None, *, real: bool) -> list[UsbBus]:
+def _simulated_phones(choice: str | None) -> "list[SimulatedPhone]":
+    if choice is None:
+        return []
+    # Imported here, as the libusb below: a daemon needs one of the two.
+    from usbmux.testing import default_phones, load_phones
+
+    return default_phones(int(choice)) if choice.isdecimal() else load_phones(choice)
+
+
+def _buses(phones: "list[SimulatedPhone]", *, real: bool) -> list[UsbBus]:
     buses: list[UsbBus] = []
-    if simulate is not None:
-        # Imported here, as the libusb below: a daemon needs one of the two.
-        from usbmux.testing import SimulatedBus, default_phones, load_phones
+    if phones:
+        from usbmux.usb.simulated import SimulatedBus
 
         bus = SimulatedBus()
-        for phone in default_phones(int(simulate)) if simulate.isdecimal() else load_phones(simulate):
+        for phone in phones:
             bus.plug(phone)
         buses.append(bus)
     if real:
@@ -118,7 +131,15 @@ def _buses(simulate: str | None, *, real: bool) -> list[UsbBus]:
     return buses
 
 
-async def _serve(daemon: Daemon) -> int:
+def _judge(phones: "list[SimulatedPhone]") -> int:
+    """What the simulated phones hold against the daemon is a defect of the daemon, and so is its exit code."""
+    violations = [f"{phone.udid}: {violation}" for phone in phones for violation in phone.violations]
+    for violation in violations:
+        complain(_PROGRAM, f"broke a rule: {violation}")
+    return ExitCode.FAILURE if violations else ExitCode.OK
+
+
+async def _serve(daemon: Daemon) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for name in ("SIGINT", "SIGTERM", "SIGQUIT"):
@@ -131,7 +152,6 @@ async def _serve(daemon: Daemon) -> int:
         where = ", ".join(str(address) for address in daemon.addresses)
         print(f"{_PROGRAM} ready: {where}", file=sys.stderr, flush=True)
         await ended.wait()
-    return ExitCode.OK
 
 
 def _raise_descriptor_limit() -> None:
