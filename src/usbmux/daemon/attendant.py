@@ -25,6 +25,7 @@ class DeviceAttendant:
         self._registry: Final = registry
         self._settings: Final = settings
         self._tasks: Final[dict[UsbCandidate, asyncio.Task[None]]] = {}
+        self._links: Final[dict[UsbCandidate, DeviceLink]] = {}
         self._arriving: Final[set[UsbCandidate]] = set()
         self._settled: Final = asyncio.Event()
         self._settled.set()
@@ -38,13 +39,15 @@ class DeviceAttendant:
         task.add_done_callback(lambda _task: self._forget(candidate))
 
     def device_left(self, candidate: UsbCandidate) -> None:
-        """See `BusListener`. An open pipe says so itself; this also ends the attempts to open one."""
+        """See `BusListener`. An open pipe says so itself; this ends the attempts to open one."""
         logger.debug("%s: left the bus", candidate.name)
-        if (task := self._tasks.get(candidate)) is not None:
-            task.cancel()
+        # Never while the pipe is being closed: cut short, that would leave the device claimed.
+        if candidate in self._tasks and candidate not in self._links:
+            self._tasks[candidate].cancel()
 
     async def wait_settled(self, timeout_s: float) -> None:
         """Wait until every phone that arrived is attached or given up, but not longer than that."""
+        await asyncio.sleep(0)  # a bus may report what is there in the loop's next turn
         try:
             await asyncio.wait_for(self._settled.wait(), timeout_s)
         except TimeoutError:
@@ -52,10 +55,13 @@ class DeviceAttendant:
 
     async def close(self) -> None:
         """Let go of every phone."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = dict(self._tasks)
+        for candidate, task in tasks.items():
+            if (link := self._links.get(candidate)) is not None:
+                link.shut_down("usbmuxd is shutting down")
+            else:
+                task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     async def _attend(self, candidate: UsbCandidate) -> None:
         """The life of one phone."""
@@ -64,7 +70,7 @@ class DeviceAttendant:
         except UsbError as error:
             logger.error("%s: %s", candidate.name, error)
             return
-        link = DeviceLink(pipe, self._settings, self._loop)
+        self._links[candidate] = link = DeviceLink(pipe, self._settings, self._loop)
         device_id: int | None = None
         try:
             link.start()
@@ -79,6 +85,7 @@ class DeviceAttendant:
             if device_id is not None:
                 self._registry.detach(device_id)
             await pipe.close()
+            del self._links[candidate]
 
     def _settle(self, candidate: UsbCandidate) -> None:
         self._arriving.discard(candidate)

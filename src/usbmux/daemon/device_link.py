@@ -127,10 +127,11 @@ class DeviceLink:
         return DeviceStream(self, connection)
 
     def shut_down(self, reason: str) -> None:
-        """Reset every connection and send what the pipe takes at once."""
+        """Reset every connection, send what the pipe takes at once and call the link ended."""
         for connection in list(self.handlers):
             self.session.abort(connection, reason, self.now())
         self.turn()
+        self._end(reason)
 
     # PipeReceiver
 
@@ -194,7 +195,8 @@ class DeviceLink:
                 self.handlers.pop(connection).stream_closed(cause, text)
             case HandshakeCompleted(version):
                 logger.info("%s: mux version %d", self.info.serial_number, version)
-                self.ready.set_result(True)
+                if not self.ready.done():
+                    self.ready.set_result(True)
             case SessionFailed(reason):
                 self._end(reason)
             case DeviceMessage(kind, text):

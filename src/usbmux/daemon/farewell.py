@@ -1,60 +1,76 @@
-"""Closing a client's socket so that it still reads everything that was sent to it."""
+"""Closing clients' sockets so that they still read everything that was sent to them."""
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Final
 
+from usbmux.sockets import undelivered
+
 FAREWELL_S: Final = 2.0
-"""How long a TCP peer may take to close its side."""
-_DISCARD: Final = 65536
+"""How long a TCP peer that has taken everything may take to close its side."""
+_DISCARD: Final = 262144
 
 
-def say_farewell(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-    """End our writing, drop what the peer still sends, and close as soon as that cannot hurt.
+class Farewells:
+    """The sockets that nobody needs any more, until they can be closed without harm.
 
-    The kernel answers data that nobody will read with a reset, which may destroy what the peer has not read yet
-    (TCP) or turn a clean end into an error (Unix). The socket must not be registered with the loop; it is taken over.
+    The kernel answers data that nobody will read with a reset, which destroys what has not left yet (TCP) or turns a
+    clean end into an error (Unix). So our writing is ended, and what the peer still sends is dropped.
     """
-    _Farewell(loop, sock).start()
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop: Final = loop
+        self._timers: Final[dict[socket.socket, asyncio.TimerHandle]] = {}
 
-class _Farewell:
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        self._loop = loop
-        self._sock = sock
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        local = self._sock.family != socket.AF_INET and self._sock.family != socket.AF_INET6
+    def say(self, sock: socket.socket) -> None:
+        """Take over a socket, which must not be registered with the loop, and close it in time."""
+        is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
         try:
             # On a Unix socket nothing can arrive after SHUT_RD, so what is there now is all there will be.
-            self._sock.shutdown(socket.SHUT_RDWR if local else socket.SHUT_WR)
+            sock.shutdown(socket.SHUT_WR if is_tcp else socket.SHUT_RDWR)
         except OSError:
-            self._sock.close()
+            sock.close()
             return
-        if self._discard() or local:
-            self._sock.close()
-            return
-        self._timer = self._loop.call_later(FAREWELL_S, self._close)
-        self._loop.add_reader(self._sock, self._on_readable)
+        if is_tcp:
+            self._timers[sock] = self._loop.call_later(FAREWELL_S, self._check, sock)
+            self._loop.add_reader(sock, self._on_readable, sock)
+        else:
+            with suppress(OSError):
+                while sock.recv(_DISCARD):
+                    pass
+            sock.close()
 
-    def _on_readable(self) -> None:
-        if self._discard():
-            self._close()
+    def close(self) -> None:
+        """Close them all now."""
+        for sock in list(self._timers):
+            self._close(sock)
 
-    def _discard(self) -> bool:
-        """Read what is there; whether the peer has ended."""
-        try:
-            while self._sock.recv(_DISCARD):
-                pass
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass
+    def _on_readable(self, sock: socket.socket) -> None:
+        # Once a turn, because a peer may send faster than we can drop.
+        if not _discard(sock):
+            self._loop.remove_reader(sock)
+            if not undelivered(sock):
+                self._close(sock)
+
+    def _check(self, sock: socket.socket) -> None:
+        if undelivered(sock):
+            # The kernel would go on sending after a close, but gives up a peer that stalls or is still talking.
+            self._timers[sock] = self._loop.call_later(FAREWELL_S, self._check, sock)
+        else:
+            self._close(sock)
+
+    def _close(self, sock: socket.socket) -> None:
+        self._timers.pop(sock).cancel()
+        self._loop.remove_reader(sock)
+        sock.close()
+
+
+def _discard(sock: socket.socket) -> bool:
+    """Read some of what is there; whether more may come."""
+    try:
+        return bool(sock.recv(_DISCARD))
+    except BlockingIOError:
         return True
-
-    def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop.remove_reader(self._sock)
-        self._sock.close()
+    except OSError:
+        return False

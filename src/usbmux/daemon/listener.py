@@ -16,9 +16,8 @@ logger = logging.getLogger("usbmux.daemon.listener")
 
 BACKLOG: Final = 256
 RETRY_S: Final = 0.5
-"""How long accepting rests when the process or the system has no descriptor left."""
+"""How long accepting rests after it failed, for want of descriptors as a rule."""
 _ACCEPTS_A_TURN: Final = 64
-_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Listener:
@@ -67,6 +66,8 @@ class Listener:
                     os.unlink(path)
             except FileNotFoundError:
                 pass
+            except OSError as error:
+                logger.warning("cannot remove the socket: %s", error)
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTS_A_TURN):
@@ -75,8 +76,6 @@ class Listener:
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
                 logger.error("%s: cannot accept: %s; trying again in %g s", self.address, error, RETRY_S)
                 self._loop.remove_reader(self._sock)
                 self._retry = self._loop.call_later(RETRY_S, self.start)
@@ -94,9 +93,17 @@ def _bind_unix(path: str, mode: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
+    except OSError as error:
+        sock.close()
+        # A path that is too long has neither number nor text.
+        raise OSError(
+            error.errno or errno.ENAMETOOLONG, f"cannot listen at {path}: {error.strerror or error}"
+        ) from error
+    try:
         os.chmod(path, mode)
     except OSError as error:
         sock.close()
+        os.unlink(path)
         raise OSError(error.errno, f"cannot listen at {path}: {error.strerror}") from error
     return sock
 
@@ -115,6 +122,10 @@ def _remove_stale(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
             return
+        except BlockingIOError:
+            pass  # its queue is full: it lives
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen at {path}: {error.strerror or error}") from error
     raise OSError(errno.EADDRINUSE, f"cannot listen at {path}: another daemon answers there")
 
 

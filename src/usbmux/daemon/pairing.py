@@ -6,6 +6,7 @@ import plistlib
 import re
 import secrets
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import Final
@@ -28,10 +29,11 @@ def default_directory(platform: str = sys.platform) -> Path:
 
 
 class PairRecordStore:
-    """Blocking: call it off the event loop. Errors are OSError; their errno is what clients are told."""
+    """Blocking, for threads beside the event loop. Errors are OSError; their errno is what clients are told."""
 
     def __init__(self, directory: Path) -> None:
         self.directory: Final = directory
+        self._making_buid: Final = threading.Lock()
 
     def read(self, record_id: str) -> bytes:
         """The record as it was saved.
@@ -64,15 +66,21 @@ class PairRecordStore:
             OSError: It can neither be read nor stored.
         """
         path = self.directory / SYSTEM_FILE
-        try:
-            values = plistlib.loads(path.read_bytes())
-        except FileNotFoundError:
-            values = {}
-        except Exception as error:  # plistlib lets many kinds out on a damaged file
-            raise OSError(errno.EIO, f"{path} is damaged: {error}") from error
+        with self._making_buid:  # two that ask at once must not get two
+            try:
+                return self._read_or_make_buid(path)
+            except OSError:
+                raise
+            except Exception as error:  # plistlib lets many kinds out on a damaged file
+                raise OSError(errno.EIO, f"{path} is damaged: {error}") from error
+
+    def _read_or_make_buid(self, path: Path) -> str:
+        values: object = plistlib.loads(path.read_bytes()) if path.exists() else {}
         if not isinstance(values, dict):
-            raise OSError(errno.EIO, f"{path} is damaged: not a dictionary")
+            raise ValueError("not a dictionary")
         if isinstance(buid := values.get(BUID_KEY), str):
+            if not buid.isprintable():
+                raise ValueError(f"{BUID_KEY} is {buid!r}")
             return buid
         buid = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)).upper()
         self._replace(path, plistlib.dumps({**values, BUID_KEY: buid}))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from usbmux.daemon.device_link import DeviceStream
-from usbmux.daemon.farewell import say_farewell
+from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.hangup import HangupWatch
 from usbmux.mux.events import CloseCause
 
@@ -37,6 +37,7 @@ class PassThrough:
         self,
         loop: asyncio.AbstractEventLoop,
         watch: HangupWatch,
+        farewells: Farewells,
         sock: socket.socket,
         stream: DeviceStream,
         *,
@@ -47,6 +48,7 @@ class PassThrough:
     ) -> None:
         self._loop: Final = loop
         self._watch: Final = watch
+        self._farewells: Final = farewells
         self._sock: Final = sock
         self._stream: Final = stream
         self._linger_s: Final = linger_s
@@ -73,9 +75,11 @@ class PassThrough:
         self.stream_room_opened()
 
     def close(self, reason: str) -> None:
-        """End both sides now."""
+        """End both sides now, whatever is under way."""
         if not self._stream_closed:
             self._stream.abort(reason)
+        self._backlog.clear()
+        self._end()
 
     # Client to phone
 
@@ -136,7 +140,9 @@ class PassThrough:
         """See `StreamHandler`."""
         self._received_bytes += len(data)
         if self._deaf:
-            self._stream.acknowledge(len(data))
+            # With its input ended too, the stream was closed, which took everything.
+            if not self._input_ended:
+                self._stream.acknowledge(len(data))
         elif self._backlog:
             self._backlog.append(bytes(data))
         elif (taken := self._write(data)) < len(data) and not self._deaf:
@@ -189,7 +195,7 @@ class PassThrough:
             self._stream.close()
         else:
             # What the client wrote before it went is still in its socket; the phone may be slow to take it.
-            self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._sent_bytes)
+            self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
 
     def _write_on(self) -> None:
         if not self._writing:
@@ -209,13 +215,16 @@ class PassThrough:
         if self._stream_closed:
             self._end()
 
-    def _give_up(self, sent_before: int) -> None:
+    def _give_up(self, moved_before: int) -> None:
         if self._stream_closed or self._input_ended:
             return
-        if self._sent_bytes == sent_before:
+        if self._moved_bytes() == moved_before:
             self._stream.abort("the client is gone and its input was not taken")
         else:
-            self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._sent_bytes)
+            self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
+
+    def _moved_bytes(self) -> int:
+        return self._sent_bytes + self._received_bytes
 
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`. What the phone sent before is still delivered (T17)."""
@@ -236,5 +245,5 @@ class PassThrough:
         self._read_no_more()
         self._write_no_more()
         self._watch.remove(self._sock)
-        say_farewell(self._loop, self._sock)
+        self._farewells.say(self._sock)
         self._on_end()

@@ -12,6 +12,7 @@ from usbmux.control.address import Address, TcpAddress
 from usbmux.daemon.attendant import DeviceAttendant
 from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.device_link import DeviceStream
+from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.hangup import HangupWatch
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.pairing import PairRecordStore
@@ -61,6 +62,7 @@ class Daemon:
         """
         self._loop = asyncio.get_running_loop()
         self._watch = HangupWatch(self._loop)
+        self.farewells: Farewells = Farewells(self._loop)
         self._attendant = DeviceAttendant(self._loop, self.registry, self._settings.mux)
         try:
             for address in self._settings.addresses:
@@ -97,6 +99,7 @@ class Daemon:
         for bus in self._buses:
             await bus.close()
         self._watch.close()
+        self.farewells.close()
 
     # Clients
 
@@ -119,6 +122,7 @@ class Daemon:
         pass_through = PassThrough(
             self._loop,
             self._watch,
+            self.farewells,
             sock,
             stream,
             greeting=greeting,

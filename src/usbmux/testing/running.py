@@ -63,7 +63,11 @@ class RunningDaemon:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._started.result()
+        try:
+            self._started.result()
+        except BaseException:
+            self._directory.cleanup()
+            raise
         return self
 
     def __exit__(
@@ -116,9 +120,9 @@ class RunningDaemon:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        for phone in self.phones:
-            self._bus.plug(phone)
         try:
+            for phone in self.phones:
+                self._bus.plug(phone)
             await self._daemon.start()
         except BaseException as error:
             self._started.set_exception(error)

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.daemon.harness import turns
+from usbmux.daemon.attendant import DeviceAttendant
+from usbmux.daemon.registry import DeviceRegistry
+from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError
+from usbmux.mux.packet import MuxProtocol, Version, encode_v1
+from usbmux.mux.settings import MuxSettings
+from usbmux.usb.pipe import BulkPipe, PipeReceiver, UsbDeviceInfo
+
+pytestmark = pytest.mark.asyncio
+
+ANSWER = encode_v1(MuxProtocol.VERSION, Version(1, 0).encode())
+
+
+class SlowPipe:
+    """A pipe whose closing takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        self.info = UsbDeviceInfo("00008030-001A2B3C4D5E6F01", 0x12A8, 1, 480_000_000, "1-1")
+        self.may_close = asyncio.Event()
+        self.is_closed = False
+        self.receiver: PipeReceiver | None = None
+
+    def start(self, receiver: PipeReceiver) -> None:
+        self.receiver = receiver
+
+    def has_free_slot(self) -> bool:
+        return not self.is_closed
+
+    def write(self, packet: bytes) -> None:
+        pass
+
+    async def close(self) -> None:
+        await self.may_close.wait()
+        assert self.receiver is not None
+        self.receiver.pipe_lost(None)
+        self.is_closed = True
+
+
+class Candidate:
+    """A device that is opened when the test wants, after as many failures as it wants."""
+
+    name = "1-1 (05ac:12a8)"
+
+    def __init__(self, error: UsbError | None = None) -> None:
+        self.may_open = asyncio.Event()
+        self.pipe = SlowPipe()
+        self.error = error
+        self.attempts = 0
+
+    async def open(self) -> BulkPipe:
+        self.attempts += 1
+        if self.error is not None:
+            raise self.error
+        await self.may_open.wait()
+        return self.pipe
+
+    async def answer(self) -> PipeReceiver:
+        """Let it be opened, and answer VERSION."""
+        self.may_open.set()
+        await turns(5)
+        receiver = self.pipe.receiver
+        assert receiver is not None
+        receiver.data_received(ANSWER)
+        return receiver
+
+
+def _attendant(registry: DeviceRegistry) -> DeviceAttendant:
+    return DeviceAttendant(asyncio.get_running_loop(), registry, MuxSettings())
+
+
+async def test_attached_and_left_while_the_pipe_closes_closing_is_not_cut_short() -> None:
+    registry = DeviceRegistry()
+    attendant = _attendant(registry)
+    candidate = Candidate()
+    attendant.device_arrived(candidate)
+    receiver = await candidate.answer()
+    await turns(5)
+    assert len(registry.records()) == 1
+    receiver.pipe_lost(UsbDisconnectedError("unplugged"))
+    await turns(5)
+    assert not registry.records()
+    attendant.device_left(candidate)
+    await turns(5)
+    candidate.pipe.may_close.set()
+    await attendant.close()
+    assert candidate.pipe.is_closed
+
+
+async def test_attached_and_daemon_ends_pipe_is_closed_first() -> None:
+    registry = DeviceRegistry()
+    attendant = _attendant(registry)
+    candidate = Candidate()
+    attendant.device_arrived(candidate)
+    await candidate.answer()
+    closing = asyncio.create_task(attendant.close())
+    await turns(5)
+    assert not closing.done()
+    candidate.pipe.may_close.set()
+    await closing
+    assert candidate.pipe.is_closed
+    assert not registry.records()
+
+
+async def test_in_handshake_daemon_ends_and_answer_comes_all_the_same_nothing_happens() -> None:
+    registry = DeviceRegistry()
+    attendant = _attendant(registry)
+    candidate = Candidate()
+    attendant.device_arrived(candidate)
+    candidate.may_open.set()
+    await turns(5)
+    closing = asyncio.create_task(attendant.close())
+    await turns(5)
+    await candidate.answer()
+    assert not registry.records()
+    candidate.pipe.may_close.set()
+    await closing
+
+
+async def test_being_opened_and_left_attempt_is_ended() -> None:
+    attendant = _attendant(DeviceRegistry())
+    candidate = Candidate()
+    attendant.device_arrived(candidate)
+    await turns(5)
+    attendant.device_left(candidate)
+    await attendant.wait_settled(5)
+    await attendant.close()
+    assert candidate.attempts == 1
+
+
+async def test_cannot_be_opened_is_tried_again_and_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("usbmux.daemon.attendant.OPEN_RETRY_S", 0.0)
+    attendant = _attendant(DeviceRegistry())
+    candidate = Candidate(UsbAccessError("somebody else has it"))
+    attendant.device_arrived(candidate)
+    await attendant.wait_settled(5)
+    assert candidate.attempts == 30
+    assert "1-1 (05ac:12a8): somebody else has it" in caplog.text
+    await attendant.close()
+
+
+async def test_nothing_arrived_is_settled() -> None:
+    attendant = _attendant(DeviceRegistry())
+    await attendant.wait_settled(5)
+
+
+async def test_being_opened_and_no_patience_left_wait_settled_returns() -> None:
+    attendant = _attendant(DeviceRegistry())
+    attendant.device_arrived(Candidate())
+    await attendant.wait_settled(0.01)
+    await attendant.close()

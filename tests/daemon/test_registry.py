@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import cast
+
+from usbmux.control.message import Attached, ClientIdentity, Detached, ListenerRecord, Notification, Paired
+from usbmux.daemon.device_link import DeviceLink
+from usbmux.daemon.registry import DeviceRegistry
+from usbmux.usb.pipe import UsbDeviceInfo
+
+UDID = "00008030-001A2B3C4D5E6F01"
+
+
+class PipelessLink:
+    """As much of a `DeviceLink` as the registry looks at."""
+
+    def __init__(self, serial_number: str = UDID) -> None:
+        self.info = UsbDeviceInfo(serial_number, 0x12A8, 0x10002, 480_000_000, "1-2")
+
+
+class Listener:
+    def __init__(self, number: int, registry: DeviceRegistry, *, leaves_at_once: bool = False) -> None:
+        self.number = number
+        self.identity = ClientIdentity(program=f"program{number}")
+        self.heard: list[Notification] = []
+        self._registry = registry
+        self._leaves_at_once = leaves_at_once
+
+    def notify(self, message: Notification) -> None:
+        self.heard.append(message)
+        if self._leaves_at_once:
+            self._registry.unsubscribe(self)
+
+
+def link(serial_number: str = UDID) -> DeviceLink:
+    return cast(DeviceLink, PipelessLink(serial_number))
+
+
+def test_empty_has_nothing() -> None:
+    registry = DeviceRegistry()
+    assert registry.records() == ()
+    assert registry.link(0) is registry.link(1) is None
+    assert registry.listeners() == ()
+
+
+def test_attached_phone_is_described_and_found() -> None:
+    registry = DeviceRegistry()
+    phone = link()
+    record = registry.attach(phone)
+    assert (record.device_id, record.serial_number, record.product_id) == (1, UDID, 0x12A8)
+    assert (record.location_id, record.connection_speed, record.connection_type) == (0x10002, 480_000_000, "USB")
+    assert registry.records() == (record,)
+    assert [(device.record, device.link) for device in registry] == [(record, phone)]
+    assert registry.link(1) is phone
+
+
+def test_detached_phone_comes_again_it_has_a_new_id() -> None:
+    registry = DeviceRegistry()
+    for device_id in (1, 2, 3):
+        assert registry.attach(link()).device_id == device_id
+        registry.detach(device_id)
+    assert registry.link(3) is None
+
+
+def test_listener_hears_everything_in_order_until_it_leaves() -> None:
+    registry = DeviceRegistry()
+    listener = Listener(7, registry)
+    registry.subscribe(listener)
+    record = registry.attach(link())
+    registry.paired(1, UDID)
+    registry.detach(1)
+    registry.unsubscribe(listener)
+    registry.unsubscribe(listener)
+    registry.attach(link())
+    assert listener.heard == [Attached(record), Paired(1), Detached(1)]
+
+
+def test_listener_leaves_while_it_is_told_the_others_hear_all_the_same() -> None:
+    registry = DeviceRegistry()
+    listeners = [Listener(1, registry, leaves_at_once=True), Listener(2, registry)]
+    for listener in listeners:
+        registry.subscribe(listener)
+    registry.attach(link())
+    registry.detach(1)
+    assert [len(listener.heard) for listener in listeners] == [1, 2]
+
+
+def test_paired_with_another_serial_or_no_such_id_nobody_hears() -> None:
+    registry = DeviceRegistry()
+    listener = Listener(1, registry)
+    registry.attach(link())
+    registry.subscribe(listener)
+    registry.paired(1, "another")
+    registry.paired(2, UDID)
+    registry.paired(None, UDID)
+    assert listener.heard == []
+
+
+def test_listeners_are_named_by_their_own_number_and_program() -> None:
+    registry = DeviceRegistry()
+    for number in (3, 8):
+        registry.subscribe(Listener(number, registry))
+    assert registry.listeners() == (
+        ListenerRecord("3-program3", ClientIdentity(program="program3")),
+        ListenerRecord("8-program8", ClientIdentity(program="program8")),
+    )
