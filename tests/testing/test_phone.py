@@ -139,6 +139,19 @@ async def test_drain_after_host_reset_raises() -> None:
     assert len(failures) == 1
 
 
+async def test_unplug_wakes_other_tasks_that_wait_for_the_stream() -> None:
+    waiting: asyncio.Future[asyncio.Task[bytes]] = asyncio.get_running_loop().create_future()
+
+    async def delegate(stream: PhoneStream) -> None:
+        waiting.set_result(asyncio.create_task(stream.read()))
+        await stream.wait_closed()
+
+    phone, _, _ = await dial(delegate)
+    reader = await waiting
+    phone.disconnected()
+    assert await asyncio.wait_for(reader, 5.0) == b""
+
+
 async def test_unplug_cancels_handlers() -> None:
     cancelled = asyncio.Event()
 

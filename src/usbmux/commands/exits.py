@@ -68,7 +68,7 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
         _abandon_stdout()
         return ExitCode.OK
     except OSError as error:
-        complain(program, str(error))
+        complain(program, error.strerror or str(error))
         return ExitCode.FAILURE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

@@ -134,6 +134,7 @@ class _Session:
 
     def end(self) -> None:
         self._mux.lose_connections()
+        self._handle_events()  # wakes whoever waits for a stream besides its handler
         for task in self._tasks.values():
             task.cancel()
 
