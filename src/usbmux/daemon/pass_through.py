@@ -140,9 +140,7 @@ class PassThrough:
         """See `StreamHandler`."""
         self._received_bytes += len(data)
         if self._deaf:
-            # With its input ended too, the stream was closed, which took everything.
-            if not self._input_ended:
-                self._stream.acknowledge(len(data))
+            self._stream.acknowledge(len(data))
         elif self._backlog:
             self._backlog.append(bytes(data))
         elif (taken := self._write(data)) < len(data) and not self._deaf:

@@ -84,6 +84,7 @@ class TcpConnection:
         self._was_full = False
         self._acknowledge_deadline: float | None = None
         self._deadline: float | None = now + settings.syn_timeout_s
+        """For the answer to SYN, then none; the end of the linger time once our side has ended."""
 
     def __str__(self) -> str:
         return f"{self.local_port} > {self.remote_port} {self.state.name}"
@@ -122,21 +123,23 @@ class TcpConnection:
         Raises:
             LocalProtocolError: Not established, or more than `send_room`.
         """
-        if len(data) > self.send_room:
+        if len(data) > self.send_room or self.state is not TcpState.ESTABLISHED:
             raise LocalProtocolError(f"{self}: {len(data)} bytes do not fit into send room {self.send_room}")
         self._queue.append(data)
         self._was_full = self.send_room == 0
 
     def acknowledge(self, count: int, now: float) -> None:
-        """Say that the client has taken `count` more bytes.
+        """Say that the client has taken `count` more bytes. No effect once nobody is left to take them.
 
         Raises:
             LocalProtocolError: More than was reported and not yet acknowledged.
         """
-        if count > seq_diff(self.rcv_nxt, self.rcv_taken):
+        if self.state in (TcpState.DRAINING, TcpState.CLOSED):
+            return
+        if not 0 <= count <= seq_diff(self.rcv_nxt, self.rcv_taken):
             raise LocalProtocolError(f"{self}: acknowledging {count} bytes that were not received")
         self.rcv_taken = seq_add(self.rcv_taken, count)
-        if count and self.state is not TcpState.CLOSED:
+        if count:
             self._note_progress(now)
             self._plan_acknowledgement(now)
 
@@ -164,7 +167,8 @@ class TcpConnection:
     def abort(self, cause: CloseCause, text: str = "") -> None:
         """End the connection now, with an RST that carries `text`, and drop what is queued. Idempotent."""
         if self.state is not TcpState.CLOSED:
-            self._reset_due = text.encode("utf-8", "replace")[:MAX_REASON_LENGTH]
+            if not self._syn_due:  # otherwise the phone knows nothing of it
+                self._reset_due = text.encode("utf-8", "replace")[:MAX_REASON_LENGTH]
             self._end(cause, text)
 
     def link_lost(self, reason: str) -> None:
@@ -200,16 +204,11 @@ class TcpConnection:
             self._acknowledge_due = True
         if self._deadline is None or now < self._deadline:
             return
-        match self.state:
-            case TcpState.SYN_SENT:
-                self._end(CloseCause.UNANSWERED, f"no answer to SYN within {self._settings.syn_timeout_s:g} s")
-            case TcpState.HALF_CLOSED | TcpState.DRAINING:
-                self._reset_due = b""
-                self._end(CloseCause.EXPIRED, f"nothing moved for {self._settings.linger_s:g} s after the end")
-            case TcpState.ESTABLISHED | TcpState.CLOSED:
-                self._deadline = None
-            case _:
-                assert_never(self.state)
+        if self.state is TcpState.SYN_SENT:
+            self._end(CloseCause.UNANSWERED, f"no answer to SYN within {self._settings.syn_timeout_s:g} s")
+        else:  # only a connection that our side has ended has a deadline besides
+            self._reset_due = b""
+            self._end(CloseCause.EXPIRED, f"nothing moved for {self._settings.linger_s:g} s after the end")
 
     # What goes out.
 
@@ -285,7 +284,9 @@ class TcpConnection:
             self._end(CloseCause.FINISHED, "")
 
     def _receive_answer_to_syn(self, segment: Segment) -> None:
-        if segment.flags & Flags.RST:
+        if self._syn_due:
+            self.abort(CloseCause.VIOLATED, f"expected nothing before our SYN, got {segment}")
+        elif segment.flags & Flags.RST:
             self._end(CloseCause.REFUSED, reset_text(segment))
         elif segment.flags != Flags.SYN | Flags.ACK or segment.ack != self.snd_nxt or segment.payload:
             self.abort(CloseCause.VIOLATED, f"expected SYN+ACK with ack {self.snd_nxt}, got {segment}")

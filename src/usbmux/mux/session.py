@@ -32,7 +32,7 @@ from usbmux.mux.packet import (
     encode_v1,
     encode_v2,
 )
-from usbmux.mux.port_allocator import PortAllocator
+from usbmux.mux.port_allocator import LAST_PORT, PortAllocator
 from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
 from usbmux.mux.segment import Flags, Segment, seq_add
 from usbmux.mux.settings import MuxSettings
@@ -72,7 +72,7 @@ class MuxSession:
         self._handshake_deadline: Final = now + self.settings.handshake_timeout_s
         self._events: deque[Event] = deque()
         self._link_packets: deque[bytes] = deque([encode_v1(MuxProtocol.VERSION, VERSION_OFFERED.encode())])
-        self._stray_resets: deque[Segment] = deque(maxlen=MAX_STRAY_RESETS)
+        self._stray_resets: deque[Segment] = deque()
         self._control_turns: dict[TcpConnection, None] = {}
         self._data_turns: dict[TcpConnection, None] = {}
         self._tx_seq = 0
@@ -90,7 +90,8 @@ class MuxSession:
             for packet in self._reader.receive_data(data):
                 self._receive_packet(packet)
         except RemoteProtocolError as error:
-            self.fail(f"{error} ({error.data[:16].hex(' ')})", now)
+            shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
+            self.fail(f"{error}{shown}", now)
 
     def next_event(self) -> Event | None:
         """What happened, oldest first."""
@@ -99,6 +100,8 @@ class MuxSession:
     def packet_to_send(self, now: float) -> bytes | None:
         """The next packet for the phone, or None. Call only when it can be sent at once."""
         self._now = now
+        if self.state is SessionState.FAILED:
+            return None
         if self._link_packets:
             return self._link_packets.popleft()
         if self._stray_resets:
@@ -136,9 +139,11 @@ class MuxSession:
         """Begin a connection to `port` of the phone; `ConnectionEstablished` or `ConnectionClosed` follows.
 
         Raises:
-            LocalProtocolError: The handshake is not done, or all 65,535 source ports are taken.
+            LocalProtocolError: The handshake is not done, all 65,535 source ports are taken, or `port` is no port.
         """
         self._now = now
+        if not 0 <= port <= LAST_PORT:
+            raise LocalProtocolError(f"{port} is not a port")
         if self.state is not SessionState.READY:
             raise LocalProtocolError(f"cannot connect in state {self.state.name}")
         local_port = self._ports.allocate(now)
@@ -185,12 +190,8 @@ class MuxSession:
         if self.state is SessionState.FAILED:
             return
         self._set_state(SessionState.FAILED)
-        self._link_packets.clear()
-        self._stray_resets.clear()
         for connection in list(self._connections.values()):
             connection.link_lost(reason)
-        self._control_turns.clear()
-        self._data_turns.clear()
         self._emit(SessionFailed(reason))
 
     # Inside: state and bookkeeping.
@@ -255,7 +256,7 @@ class MuxSession:
         if self.state is SessionState.HANDSHAKE:
             self._receive_during_handshake(packet)
             return
-        if self._reader.version == 2:
+        if self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION:  # which has no sequence numbers
             self._rx_seq = packet.tx_seq
         match packet.protocol:
             case MuxProtocol.TCP:
@@ -302,6 +303,8 @@ class MuxSession:
         if segment.flags & Flags.RST or (resting and not segment.flags & Flags.SYN):
             return
         self._emit(PacketIgnored(f"no such connection: {segment}"))
+        if len(self._stray_resets) >= MAX_STRAY_RESETS:
+            return
         ack = seq_add(segment.seq, len(segment.payload) + (1 if segment.flags & Flags.SYN else 0))
         self._stray_resets.append(
             Segment(

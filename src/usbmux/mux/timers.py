@@ -1,6 +1,7 @@
 """Deadlines of many connections, without looking at each."""
 
 import heapq
+from itertools import count
 from typing import Generic, Protocol, TypeVar
 
 
@@ -20,7 +21,9 @@ class Timers(Generic[OwnerT]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, OwnerT]] = []
-        self._planned: dict[int, float] = {}
+        self._order = count()  # of equal deadlines, which come up in the order of planning
+        self._planned: dict[int, list[float]] = {}
+        """The entries of each owner, earliest last. One is added only before all others, so they stay few."""
 
     @property
     def deadline(self) -> float | None:
@@ -30,17 +33,21 @@ class Timers(Generic[OwnerT]):
     def plan(self, owner: OwnerT) -> None:
         """Note that the owner's deadline may have changed."""
         deadline = owner.deadline
-        if deadline is not None and deadline < self._planned.get(id(owner), float("inf")):
-            self._planned[id(owner)] = deadline
-            heapq.heappush(self._heap, (deadline, id(owner), owner))
+        if deadline is None:
+            return
+        planned = self._planned.setdefault(id(owner), [])
+        if not planned or deadline < planned[-1]:
+            planned.append(deadline)
+            heapq.heappush(self._heap, (deadline, next(self._order), owner))
 
     def pop_due(self, now: float) -> OwnerT | None:
         """Remove and return an owner whose deadline has passed; plan it again after it was handled."""
         while self._heap and self._heap[0][0] <= now:
-            when, key, owner = heapq.heappop(self._heap)
-            if self._planned.get(key) != when:
-                continue  # planned earlier meanwhile, and handled then
-            del self._planned[key]
+            _when, _order, owner = heapq.heappop(self._heap)
+            planned = self._planned[id(owner)]
+            planned.pop()
+            if not planned:
+                del self._planned[id(owner)]
             if owner.deadline is not None and owner.deadline <= now:
                 return owner
             self.plan(owner)

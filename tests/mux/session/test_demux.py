@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.mux.wire import CONTROL, FIRST, PHONE_PORT, SETUP, SYN_ACK, TCP
+from usbmux.mux.events import CloseCause, DataReceived, DeviceMessage, PacketIgnored
+from usbmux.mux.segment import Flags
+from usbmux.mux.session import MAX_STRAY_RESETS, MAX_TEXT_LENGTH
+
+if TYPE_CHECKING:
+    from tests.mux.conftest import MakesWire
+    from tests.mux.wire import Wire
+    from usbmux.mux.connection import TcpConnection
+
+
+def expect_ignored(wire: Wire, *texts: str) -> None:
+    event = wire.session.next_event()
+    assert isinstance(event, PacketIgnored), event
+    assert all(text in event.reason for text in texts), event.reason
+
+
+# Segments for no known pair of ports (T5).
+
+
+def test_stray_segment_is_reset_with_its_own_numbers(wire: Wire) -> None:
+    wire.inject(destination=99, seq=500, ack=7000, payload=b"data")
+    wire.expect_event(PacketIgnored("no such connection: 62078 > 99: [.] seq 500:504 ack 7000 win 65536 length 4"))
+    wire.expect(flags=Flags.RST, source=99, seq=7000, ack=504)
+
+
+def test_stray_syn_counts_one(wire: Wire) -> None:
+    wire.inject(destination=99, flags=SYN_ACK, seq=500, ack=1)
+    expect_ignored(wire, "no such connection")
+    wire.expect(flags=Flags.RST, source=99, seq=1, ack=501)
+
+
+def test_stray_segment_at_the_wrap_is_reset_beyond_it(wire: Wire) -> None:
+    wire.inject(destination=99, flags=Flags.SYN, seq=2**32 - 2, ack=0, payload=b"abc")
+    expect_ignored(wire, "[S]")
+    wire.expect(flags=Flags.RST, source=99, seq=0, ack=2)
+
+
+@pytest.mark.parametrize("flags", [Flags.RST, Flags.RST | Flags.ACK])
+def test_stray_reset_is_not_answered(wire: Wire, flags: int) -> None:
+    wire.inject(destination=99, flags=flags, payload=b"no")
+
+
+def test_stray_segment_for_a_port_in_use_but_from_another_port(wire: Wire, established: TcpConnection) -> None:
+    wire.inject(source=22, payload=b"data")
+    expect_ignored(wire, "22 > 1:")
+    wire.expect(flags=Flags.RST, destination=22, seq=1, ack=FIRST + 4)
+    wire.inject(payload=b"fine")
+    wire.expect_event(DataReceived(established, b"fine"))
+
+
+def test_stray_flood_is_answered_64_times(wire: Wire) -> None:
+    for seq in range(MAX_STRAY_RESETS + 10):
+        wire.inject(destination=99, seq=seq)
+        expect_ignored(wire, f"seq {seq} ")
+    for seq in range(MAX_STRAY_RESETS):
+        wire.expect(flags=Flags.RST, source=99, seq=1, ack=seq)
+    wire.expect_nothing()
+    wire.inject(destination=99, seq=5000)
+    expect_ignored(wire, "seq 5000 ")
+    wire.expect(flags=Flags.RST, source=99, seq=1, ack=5000)
+
+
+# Ports that we have reset (T16).
+
+
+@pytest.fixture
+def crossed(wire: Wire, established: TcpConnection) -> Wire:
+    """The first connection was reset by us a moment ago."""
+    wire.abort(established)
+    wire.expect_closed(established, CloseCause.ABORTED)
+    wire.expect(flags=Flags.RST)
+    return wire
+
+
+def test_resting_port_data_that_crossed_our_reset_is_dropped(crossed: Wire) -> None:
+    crossed.inject(payload=b"crossed")
+    crossed.advance(9.9)
+    crossed.inject(seq=FIRST + 7, payload=b"still")
+    crossed.inject(flags=Flags.RST)
+
+
+def test_resting_port_after_the_quarantine_is_stray_again(crossed: Wire) -> None:
+    crossed.advance(10)
+    crossed.inject(payload=b"late")
+    expect_ignored(crossed, "no such connection")
+    crossed.expect(flags=Flags.RST, seq=1, ack=FIRST + 4)
+
+
+def test_resting_port_syn_is_reset(crossed: Wire) -> None:
+    crossed.inject(flags=SYN_ACK, seq=5, ack=1)
+    expect_ignored(crossed, "no such connection")
+    crossed.expect(flags=Flags.RST, seq=1, ack=6)
+
+
+def test_resting_port_is_not_used_for_the_next_connection(crossed: Wire) -> None:
+    assert crossed.connect().local_port == 2
+
+
+def test_port_reset_by_the_phone_is_stray_at_once(wire: Wire, established: TcpConnection) -> None:
+    wire.inject(flags=Flags.RST)
+    wire.expect_closed(established, CloseCause.RESET)
+    wire.inject(payload=b"out of its mind")
+    expect_ignored(wire, "no such connection")
+    wire.expect(flags=Flags.RST, seq=1, ack=FIRST + 15)
+
+
+# Several connections.
+
+
+def test_segments_of_one_transfer_reach_their_connections(wire: Wire) -> None:
+    first, second, same_port = wire.establish(1), wire.establish(2), wire.establish(2)
+    wire.inject_data(
+        wire.segment(source=2, destination=3, payload=b"third")
+        + wire.segment(source=1, destination=1, payload=b"first")
+        + wire.segment(source=2, destination=2, payload=b"second")
+        + wire.segment(source=1, destination=1, seq=FIRST + 5, payload=b"more")
+    )
+    wire.expect_event(DataReceived(same_port, b"third"))
+    wire.expect_event(DataReceived(first, b"first"))
+    wire.expect_event(DataReceived(second, b"second"))
+    wire.expect_event(DataReceived(first, b"more"))
+
+
+def test_violation_resets_only_its_connection(wire: Wire) -> None:
+    bad, good = wire.establish(1), wire.establish(2)
+    wire.inject(source=1, seq=5, payload=b"gap")
+    wire.inject(source=2, destination=2, payload=b"fine")
+    wire.expect_closed(bad, CloseCause.VIOLATED, "expected seq 1001")
+    wire.expect_event(DataReceived(good, b"fine"))
+    protocol, payload = wire.expect_packet()
+    assert (protocol, payload[:4], payload[13]) == (TCP, b"\0\1\0\1", Flags.RST)
+
+
+# Other packets (M5, M11).
+
+
+@pytest.mark.parametrize("protocol", [SETUP, 3, 7, 2**32 - 1])
+def test_other_protocol_is_ignored(wire: Wire, protocol: int) -> None:
+    wire.inject_packet(protocol, b"abc")
+    wire.expect_event(PacketIgnored(f"protocol {protocol}, 3 bytes of payload"))
+
+
+def test_tcp_packet_cut_short_is_ignored(wire: Wire, established: TcpConnection) -> None:
+    wire.inject_packet(TCP, bytes(19))
+    wire.expect_event(PacketIgnored("TCP header cut short at 19 bytes"))
+    wire.inject_packet(TCP, b"")
+    wire.expect_event(PacketIgnored("TCP header cut short at 0 bytes"))
+
+
+def test_tcp_packet_with_options_is_ignored(wire: Wire, established: TcpConnection) -> None:
+    header = bytearray(wire.segment(payload=b"data")[16:])
+    header[12] = 0x60
+    wire.inject_packet(TCP, bytes(header))
+    wire.expect_event(PacketIgnored("TCP header with data offset 6"))
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind", "text"),
+    [
+        (b"\x03asyncReadComplete, message was too large\n", 3, "asyncReadComplete, message was too large"),
+        (b"\x05text\0", 5, "text"),
+        (b"\x07", 7, ""),
+        (b"", 0, ""),
+        (b"\xffunknown kind", 255, "unknown kind"),
+        (b"\x07one\ntwo\x1b[31m\x00three", 7, "one?two?[31m?three"),
+        ("\x07caf\u00e9 \u202egnirts".encode(), 7, "caf\u00e9 ?gnirts"),
+        (b"\x07\xff\xfe", 7, "\ufffd\ufffd"),
+        (b"\x07" + b"x" * 5000, 7, "x" * MAX_TEXT_LENGTH),
+    ],
+)
+def test_control_text_is_shortened_and_cleaned(wire: Wire, payload: bytes, kind: int, text: str) -> None:
+    wire.inject_packet(CONTROL, payload)
+    wire.expect_event(DeviceMessage(kind, text))
+
+
+def test_version_1_control_and_stray_segments_are_understood(make_wire: MakesWire) -> None:
+    wire = make_wire(version=1)
+    wire.shake_hands()
+    wire.inject_data(wire.packet(CONTROL, b"\x05text") + wire.segment(destination=99, seq=500, payload=b"data"))
+    wire.expect_event(DeviceMessage(5, "text"))
+    expect_ignored(wire, f"{PHONE_PORT} > 99")
+    wire.expect(flags=Flags.RST, source=99, seq=1, ack=504)
