@@ -108,7 +108,8 @@ class PacketReader:
     def receive_data(self, data: bytes | memoryview) -> Iterator[Packet]:
         """Take the bytes of one transfer and yield each packet that they complete.
 
-        The iterator must be exhausted, and after an error the reader is of no more use. The payloads are valid as long as the buffer behind `data`.
+        The iterator must be exhausted, and after an error the reader is of no more use. The payloads are valid as
+        long as the buffer behind `data`.
 
         Raises:
             RemoteProtocolError: A length that no packet can have; the framing is lost.
