@@ -37,8 +37,9 @@ from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
 from usbmux.mux.segment import Flags, Segment, seq_add
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.timers import Timers
+from usbmux.mux.version_search import VersionSearch
 
-VERSION_OFFERED: Final = Version(2, 0)
+_OFFER: Final = encode_v1(MuxProtocol.VERSION, Version(2, 0).encode())
 MAX_STRAY_RESETS: Final = 64
 """Answers to segments of unknown connections that may wait; a phone that sends more gets no more."""
 MAX_TEXT_LENGTH: Final = 1024
@@ -69,9 +70,12 @@ class MuxSession:
         self._connections: dict[int, TcpConnection] = {}
         self._ports = PortAllocator(self.settings.quarantine_s)
         self._timers = Timers[TcpConnection]()
+        self._search = VersionSearch()
         self._handshake_deadline: Final = now + self.settings.handshake_timeout_s
+        self._version_due = now + self.settings.version_repeat_s
+        self._version_repeats = 0
         self._events: deque[Event] = deque()
-        self._link_packets: deque[bytes] = deque([encode_v1(MuxProtocol.VERSION, VERSION_OFFERED.encode())])
+        self._link_packets: deque[bytes] = deque([_OFFER])
         self._stray_resets: deque[Segment] = deque()
         self._control_turns: dict[TcpConnection, None] = {}
         self._data_turns: dict[TcpConnection, None] = {}
@@ -87,6 +91,8 @@ class MuxSession:
             return
         self._now = now
         try:
+            if self.state is SessionState.HANDSHAKE:
+                data = self._receive_during_handshake(data)
             for packet in self._reader.receive_data(data):
                 self._receive_packet(packet)
         except RemoteProtocolError as error:
@@ -114,7 +120,7 @@ class MuxSession:
         """When `handle_timer` wants to be called, or None."""
         match self.state:
             case SessionState.HANDSHAKE:
-                return self._handshake_deadline
+                return min(self._handshake_deadline, self._version_due)
             case SessionState.READY:
                 return self._timers.deadline
             case SessionState.FAILED:
@@ -126,8 +132,7 @@ class MuxSession:
         """Act on deadlines that have passed."""
         self._now = now
         if self.state is SessionState.HANDSHAKE:
-            if now >= self._handshake_deadline:
-                self.fail(f"no answer to VERSION within {self.settings.handshake_timeout_s:g} s", now)
+            self._handle_handshake_timer(now)
             return
         while (owner := self._timers.pop_due(now)) is not None:
             owner.handle_timer(now)
@@ -218,6 +223,16 @@ class MuxSession:
             self._data_turns.setdefault(connection)
         self._timers.plan(connection)
 
+    def _handle_handshake_timer(self, now: float) -> None:
+        if now >= self._handshake_deadline:
+            came = f", only {self._search.skipped} bytes of something else" if self._search.skipped else ""
+            self.fail(f"no answer to VERSION within {self.settings.handshake_timeout_s:g} s{came}", now)
+        elif now >= self._version_due:
+            self._version_due = now + self.settings.version_repeat_s
+            if not self._link_packets:  # the last one was sent, so a further one can help
+                self._version_repeats += 1
+                self._link_packets.append(_OFFER)
+
     # Inside: what goes out.
 
     def _next_control_segment(self) -> Segment | None:
@@ -252,10 +267,27 @@ class MuxSession:
 
     # Inside: what comes in.
 
+    def _receive_during_handshake(self, data: bytes | memoryview) -> bytes:
+        """Look for the answer to VERSION; return what came behind it."""
+        found = self._search.receive_data(data)
+        if found is None:
+            return b""
+        version, rest = found
+        if version.major not in HEADER_LENGTH:
+            raise RemoteProtocolError(f"mux version {version.major}.{version.minor} is not supported")
+        if self._search.skipped:
+            self._emit(PacketIgnored(f"{self._search.skipped} bytes before VERSION"))
+        # A repeated VERSION that was not sent yet would make the phone begin anew behind SETUP.
+        if self._version_repeats:
+            self._link_packets.clear()
+        self._reader.version = version.major
+        if version.major >= 2:
+            self._link_packets.append(self._encode_packet(MuxProtocol.SETUP, SETUP_PAYLOAD))
+        self._set_state(SessionState.READY)
+        self._emit(HandshakeCompleted(version.major))
+        return rest
+
     def _receive_packet(self, packet: Packet) -> None:
-        if self.state is SessionState.HANDSHAKE:
-            self._receive_during_handshake(packet)
-            return
         if self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION:  # which has no sequence numbers
             self._rx_seq = packet.tx_seq
         match packet.protocol:
@@ -265,19 +297,6 @@ class MuxSession:
                 self._receive_control(packet.payload)
             case other:
                 self._emit(PacketIgnored(f"protocol {other}, {len(packet.payload)} bytes of payload"))
-
-    def _receive_during_handshake(self, packet: Packet) -> None:
-        if packet.protocol != MuxProtocol.VERSION:
-            self._emit(PacketIgnored(f"protocol {packet.protocol} before VERSION"))
-            return
-        version = Version.decode(packet.payload)
-        if version.major not in HEADER_LENGTH:
-            raise RemoteProtocolError(f"mux version {version.major}.{version.minor} is not supported")
-        self._reader.version = version.major
-        if version.major >= 2:
-            self._link_packets.append(self._encode_packet(MuxProtocol.SETUP, SETUP_PAYLOAD))
-        self._set_state(SessionState.READY)
-        self._emit(HandshakeCompleted(version.major))
 
     def _receive_control(self, payload: memoryview | bytes) -> None:
         kind = payload[0] if payload else 0

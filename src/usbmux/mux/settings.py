@@ -9,6 +9,8 @@ class MuxSettings:
 
     handshake_timeout_s: float = 5.0
     """How long a phone may take to answer VERSION (M8)."""
+    version_repeat_s: float = 1.0
+    """How long until VERSION is sent again; a phone amid an old packet takes the first for the rest of that (M8)."""
     syn_timeout_s: float = 3.5
     """How long a phone may take to answer a SYN. Clients give up at 5 s and want their answer within 4 (T8)."""
     acknowledge_delay_s: float = 0.005
