@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
 from tests.daemon.harness import turns
-from usbmux.daemon.attendant import DeviceAttendant
+from usbmux.daemon.attendant import DeviceAttendant, Patience
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError
 from usbmux.mux.packet import MuxProtocol, Version, encode_v1
@@ -52,9 +53,13 @@ class Candidate:
         self.pipe = SlowPipe()
         self.error = error
         self.attempts = 0
+        self.opened_anew: list[bool] = []
+        self.attempted = asyncio.Semaphore(0)
 
-    async def open(self) -> BulkPipe:
+    async def open(self, *, anew: bool = False) -> BulkPipe:
         self.attempts += 1
+        self.opened_anew.append(anew)
+        self.attempted.release()
         if self.error is not None:
             raise self.error
         await self.may_open.wait()
@@ -133,16 +138,75 @@ async def test_being_opened_and_left_attempt_is_ended() -> None:
     assert candidate.attempts == 1
 
 
-async def test_cannot_be_opened_is_tried_again_and_reported(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_cannot_be_opened_is_tried_again_then_quarantined_and_then_opened_anew(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("usbmux.daemon.attendant.OPEN_RETRY_S", 0.0)
-    attendant = _attendant(DeviceRegistry())
+    patience = Patience(open_for_s=0.05, open_step_s=0.01, quarantine_s=0.01)
+    registry = DeviceRegistry()
+    attendant = DeviceAttendant(asyncio.get_running_loop(), registry, MuxSettings(), patience)
     candidate = Candidate(UsbAccessError("somebody else has it"))
     attendant.device_arrived(candidate)
     await attendant.wait_settled(5)
-    assert candidate.attempts == 30
-    assert "1-1 (05ac:12a8): somebody else has it" in caplog.text
+    assert candidate.attempts > 1
+    assert not any(candidate.opened_anew)
+    assert caplog.text.count("1-1 (05ac:12a8): somebody else has it") == 1
+    candidate.error = None
+    candidate.may_open.set()
+    while not candidate.opened_anew[-1]:
+        await candidate.attempted.acquire()
+    await candidate.answer()
+    await turns(5)
+    assert len(registry.records()) == 1
+    candidate.pipe.may_close.set()
+    await attendant.close()
+
+
+async def test_silent_phone_is_tried_again_after_growing_rests(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    patience = Patience(quarantine_s=0.01, longest_quarantine_s=0.02)
+    settings = MuxSettings(handshake_timeout_s=0.01)
+    attendant = DeviceAttendant(asyncio.get_running_loop(), DeviceRegistry(), settings, patience)
+    candidate = Candidate()
+    candidate.may_open.set()
+    candidate.pipe.may_close.set()
+    attendant.device_arrived(candidate)
+    for _ in range(4):
+        await candidate.attempted.acquire()
+    await attendant.close()
+    assert "no answer to VERSION within 0.01 s; looking again in 0.01 s" in caplog.text
+    assert "looking again in 0.02 s" in caplog.text
+    assert "looking again in 0.04 s" not in caplog.text
+
+
+async def test_link_that_fails_while_the_phone_stays_is_made_again() -> None:
+    registry = DeviceRegistry()
+    attendant = DeviceAttendant(asyncio.get_running_loop(), registry, MuxSettings(), Patience(quarantine_s=0.01))
+    candidate = Candidate()
+    candidate.pipe.may_close.set()
+    attendant.device_arrived(candidate)
+    receiver = await candidate.answer()
+    await turns(5)
+    receiver.data_received(bytes(8))  # no packet has this length
+    await turns(5)
+    assert not registry.records()
+    for _ in range(2):
+        await candidate.attempted.acquire()
+    (await candidate.answer()).data_received(b"")
+    await turns(5)
+    assert [record.device_id for record in registry.records()] == [2]
+    await attendant.close()
+
+
+async def test_quarantined_and_left_is_not_tried_again() -> None:
+    patience = Patience(open_for_s=0, quarantine_s=0.01)
+    attendant = DeviceAttendant(asyncio.get_running_loop(), DeviceRegistry(), MuxSettings(), patience)
+    candidate = Candidate(UsbAccessError("somebody else has it"))
+    attendant.device_arrived(candidate)
+    await attendant.wait_settled(5)
+    attendant.device_left(candidate)
+    attempts = candidate.attempts
+    await asyncio.sleep(0.05)
+    assert candidate.attempts == attempts
     await attendant.close()
 
 

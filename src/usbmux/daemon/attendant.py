@@ -2,33 +2,58 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Final
 
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.registry import DeviceRegistry
-from usbmux.errors import UsbError
+from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbCandidate
 
 logger = logging.getLogger("usbmux.daemon")
 
-OPEN_ATTEMPTS: Final = 30
-OPEN_RETRY_S: Final = 0.1
-"""A phone can enumerate before it is ready: 3 s in all."""
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a phone that does not come up is tried again. Times in seconds."""
+
+    open_for_s: float = 3.0
+    """A phone can enumerate before it is ready, and udev may still have to give us its node."""
+    open_step_s: float = 0.1
+    quarantine_s: float = 1.0
+    """First rest of a phone that failed; doubled with each further failure."""
+    longest_quarantine_s: float = 60.0
+    steady_after_s: float = 10.0
+    """A phone that worked for so long has no history of failures."""
 
 
 class DeviceAttendant:
-    """One task for each phone, from plug to unplug. Implements `BusListener`."""
+    """One task for each phone, from plug to unplug. Implements `BusListener`.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, registry: DeviceRegistry, settings: MuxSettings) -> None:
+    A phone that cannot be opened, does not shake hands or breaks the protocol is tried again as long as it is
+    plugged in, after a growing rest, and from then on with its configuration set anew.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        registry: DeviceRegistry,
+        settings: MuxSettings,
+        patience: Patience | None = None,
+    ) -> None:
         self._loop: Final = loop
         self._registry: Final = registry
         self._settings: Final = settings
+        self._patience: Final = patience or Patience()
         self._tasks: Final[dict[UsbCandidate, asyncio.Task[None]]] = {}
         self._links: Final[dict[UsbCandidate, DeviceLink]] = {}
+        self._gone: Final[set[UsbCandidate]] = set()
+        """Left the bus while their links were still up."""
         self._arriving: Final[set[UsbCandidate]] = set()
         self._settled: Final = asyncio.Event()
         self._settled.set()
+        self._is_closing = False
 
     def device_arrived(self, candidate: UsbCandidate) -> None:
         """See `BusListener`."""
@@ -41,12 +66,14 @@ class DeviceAttendant:
     def device_left(self, candidate: UsbCandidate) -> None:
         """See `BusListener`. An open pipe says so itself; this ends the attempts to open one."""
         logger.debug("%s: left the bus", candidate.name)
-        # Never while the pipe is being closed: cut short, that would leave the device claimed.
-        if candidate in self._tasks and candidate not in self._links:
+        if candidate in self._links:
+            # Its task is not cancelled: cutting short the closing of the pipe would leave the device claimed.
+            self._gone.add(candidate)
+        elif candidate in self._tasks:
             self._tasks[candidate].cancel()
 
     async def wait_settled(self, timeout_s: float) -> None:
-        """Wait until every phone that arrived is attached or given up, but not longer than that."""
+        """Wait until every phone that arrived is attached or given up for now, but not longer than that."""
         await asyncio.sleep(0)  # a bus may report what is there in the loop's next turn
         try:
             await asyncio.wait_for(self._settled.wait(), timeout_s)
@@ -55,6 +82,7 @@ class DeviceAttendant:
 
     async def close(self) -> None:
         """Let go of every phone."""
+        self._is_closing = True
         tasks = dict(self._tasks)
         for candidate, task in tasks.items():
             if (link := self._links.get(candidate)) is not None:
@@ -64,12 +92,32 @@ class DeviceAttendant:
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     async def _attend(self, candidate: UsbCandidate) -> None:
-        """The life of one phone."""
-        try:
-            pipe = await _open(candidate)
-        except UsbError as error:
-            logger.error("%s: %s", candidate.name, error)
-            return
+        """The life of one phone. Ends when it is gone."""
+        failures = 0
+        while True:
+            started = self._loop.time()
+            try:
+                reason = await self._serve(candidate, anew=failures > 0)
+            except UsbDisconnectedError as error:
+                logger.debug("%s: %s", candidate.name, error)
+                return
+            except UsbError as error:
+                reason = str(error)
+                logger.error("%s: %s", candidate.name, error)
+            if self._is_closing or candidate in self._gone:
+                return
+            is_steady = self._loop.time() - started >= self._patience.steady_after_s
+            failures = 1 if is_steady else failures + 1
+            self._settle(candidate)
+            await self._quarantine(candidate, failures, reason)
+
+    async def _serve(self, candidate: UsbCandidate, *, anew: bool) -> str:
+        """Open the phone and serve it until its link ends; return why it did.
+
+        Raises:
+            UsbError: It could not be opened.
+        """
+        pipe = await self._open(candidate, anew=anew)
         self._links[candidate] = link = DeviceLink(pipe, self._settings, self._loop)
         device_id: int | None = None
         try:
@@ -79,13 +127,34 @@ class DeviceAttendant:
                 logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
                 self._settle(candidate)
             reason = await link.ended
-            logger.log(logging.INFO if device_id else logging.ERROR, "%s: %s", pipe.info.serial_number, reason)
+            logger.log(logging.INFO if link.is_gone else logging.ERROR, "%s: %s", pipe.info.serial_number, reason)
+            return reason
         finally:
             link.shut_down("usbmuxd ends the link")
             if device_id is not None:
                 self._registry.detach(device_id)
             await pipe.close()
             del self._links[candidate]
+
+    async def _open(self, candidate: UsbCandidate, *, anew: bool) -> BulkPipe:
+        deadline = self._loop.time() + self._patience.open_for_s
+        while True:
+            try:
+                return await candidate.open(anew=anew)
+            except UsbDisconnectedError:
+                raise
+            except UsbError as error:
+                if self._loop.time() >= deadline:
+                    raise
+                logger.debug("%s: not yet: %s", candidate.name, error)
+            await asyncio.sleep(self._patience.open_step_s)
+
+    async def _quarantine(self, candidate: UsbCandidate, failures: int, reason: str) -> None:
+        """Rest; a phone that is only gone leaves the bus meanwhile, which ends its task."""
+        patience = self._patience
+        rest_s = min(patience.quarantine_s * 2 ** min(failures - 1, 16), patience.longest_quarantine_s)
+        logger.info("%s: %s; looking again in %g s", candidate.name, reason, rest_s)
+        await asyncio.sleep(rest_s)
 
     def _settle(self, candidate: UsbCandidate) -> None:
         self._arriving.discard(candidate)
@@ -94,19 +163,5 @@ class DeviceAttendant:
 
     def _forget(self, candidate: UsbCandidate) -> None:
         del self._tasks[candidate]
+        self._gone.discard(candidate)
         self._settle(candidate)
-
-
-async def _open(candidate: UsbCandidate) -> BulkPipe:
-    """Open the phone, trying again while it may still be getting ready.
-
-    Raises:
-        UsbError: The last attempt failed too.
-    """
-    for attempt in range(1, OPEN_ATTEMPTS):
-        try:
-            return await candidate.open()
-        except UsbError as error:
-            logger.debug("%s: attempt %d: %s", candidate.name, attempt, error)
-        await asyncio.sleep(OPEN_RETRY_S)
-    return await candidate.open()

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from typing import Final, Protocol, assert_never
 
-from usbmux.errors import UsbError
+from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import (
     CloseCause,
@@ -105,6 +105,8 @@ class DeviceLink:
         """Resolves to whether the handshake succeeded."""
         self.ended: Final[asyncio.Future[str]] = loop.create_future()
         """Resolves to why the link ended."""
+        self.is_gone = False
+        """Whether it ended because the phone left the bus."""
         self._pipe: Final = pipe
         self._loop: Final = loop
         self._timer: asyncio.TimerHandle | None = None
@@ -146,6 +148,7 @@ class DeviceLink:
 
     def pipe_lost(self, error: UsbError | None) -> None:
         """See `PipeReceiver`."""
+        self.is_gone = isinstance(error, UsbDisconnectedError)
         self.session.fail(str(error) if error else "closed by us", self.now())
         self.turn()
 

@@ -59,8 +59,11 @@ class LibusbCandidate:
         """Port path and ids for the log: ``1-2.3 (05ac:12a8)``."""
         return device_name(self.device)
 
-    async def open(self) -> BulkPipe:
+    async def open(self, *, anew: bool = False) -> BulkPipe:
         """Configure the device, claim its mux interface and read who it is.
+
+        Args:
+            anew: Set the configuration even if it is in force already.
 
         Raises:
             UsbAccessError: The device node may not be opened, or another process has the interface.
@@ -75,7 +78,7 @@ class LibusbCandidate:
             if mode is not None and await self._switch_mode(session, mode):
                 raise UsbDisconnectedError(f"{self.name} leaves, to come back in mode {mode}")
             info = await read_identity(session)
-            mux = await configure_and_claim(session)
+            mux = await configure_and_claim(session, anew=anew)
             pipe = LibusbPipe(session, info, mux, self._sizes)
             stack.pop_all()
             return pipe

@@ -20,10 +20,14 @@ _RETRY_FOR_S: Final = 3.0
 _log = logging.getLogger("usbmux.usb")
 
 
-async def configure_and_claim(session: UsbSession) -> MuxInterface:
+async def configure_and_claim(session: UsbSession, *, anew: bool) -> MuxInterface:
     """Choose and set the configuration, check that it stays, and claim the mux interface in it.
 
     What fails is tried again in steps of 100 ms for 3 s.
+
+    Args:
+        session: The opened device.
+        anew: Set the configuration even if it is in force already.
 
     Raises:
         UsbError: It still failed after 3 s, or the device is gone.
@@ -32,7 +36,7 @@ async def configure_and_claim(session: UsbSession) -> MuxInterface:
     deadline = loop.time() + _RETRY_FOR_S
     while True:
         try:
-            mux = await call_in_thread(_configure, session)
+            mux = await call_in_thread(_configure, session, anew)
             await session.claim(mux)
             # A claim keeps other programs from changing the configuration, but not udev's rules, and those may
             # have run just before it.
@@ -49,12 +53,12 @@ async def configure_and_claim(session: UsbSession) -> MuxInterface:
         await asyncio.sleep(_RETRY_STEP_S)
 
 
-def _configure(session: UsbSession) -> MuxInterface:
+def _configure(session: UsbSession, anew: bool) -> MuxInterface:
     active = _active_configuration(session)
     mux = choose_mux_interface(session.device, active)
     if mux is None:
         raise UsbError(f"{session.name} has no mux interface")
-    if active != mux.configuration:
+    if anew or active != mux.configuration:
         _detach_drivers(session, active)
         _log.debug("%s: changing configuration %d to %d", session.name, active, mux.configuration)
         with translated(f"set configuration {mux.configuration} of {session.name}"):

@@ -71,10 +71,15 @@ class UsbCandidate(Protocol):
     def name(self) -> str:
         """Port path and ids for the log: ``1-2.3 (05ac:12a8)``."""
 
-    async def open(self) -> BulkPipe:
+    async def open(self, *, anew: bool = False) -> BulkPipe:
         """Configure the device, claim its mux interface and read who it is.
 
+        Args:
+            anew: Set the configuration even if it is in force already, which also resets the endpoints: for a phone
+                that did not come up.
+
         Raises:
+            UsbDisconnectedError: It is gone, or about to come back as another candidate.
             UsbError: It could not be done now; trying again may help.
         """
 

@@ -174,8 +174,8 @@ class SimulatedCandidate:
         """Port path and ids for the log: ``1-2 (05ac:12a8)``."""
         return f"{self._info.port_path} ({_VENDOR_ID:04x}:{self._info.product_id:04x})"
 
-    async def open(self) -> BulkPipe:
-        """Take the pipe; it can be opened again once it is closed.
+    async def open(self, *, anew: bool = False) -> BulkPipe:
+        """Take the pipe; it can be opened again once it is closed. `anew` makes no difference.
 
         Raises:
             UsbDisconnectedError: It was unplugged.
