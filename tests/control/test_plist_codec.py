@@ -37,7 +37,7 @@ HEAD = (
 )
 TAIL = b"</dict>\n</plist>\n"
 IDENTITY = ClientIdentity("iproxy", "libusbmuxd 2.0.2", "org.example.proxy", 3, 1, 4711)
-USB = DeviceRecord(5, "00008030-000A1B2C3D4E5F60", 0x12A8, 0x00140002, 480_000_000)
+USB = DeviceRecord(5, "00008030-000A1B2C3D4E5F60", 0x12A8, 0x00140002, 480_000_000, port_path="20-1.3")
 NETWORK = DeviceRecord(6, "f" * 40, connection_type="Network", network_address=b"\x10\x02")
 ATTACHED_TEXT = """
 \t<key>MessageType</key>\n\t<string>Attached</string>
@@ -50,6 +50,7 @@ ATTACHED_TEXT = """
 \t\t<key>LocationID</key>\n\t\t<integer>1310722</integer>
 \t\t<key>ProductID</key>\n\t\t<integer>4776</integer>
 \t\t<key>SerialNumber</key>\n\t\t<string>00008030-000A1B2C3D4E5F60</string>
+\t\t<key>PortPath</key>\n\t\t<string>20-1.3</string>
 \t</dict>
 """.lstrip("\n")
 

@@ -26,6 +26,7 @@ PHONE: Properties = {
     "ConnectionType": "USB",
     "DeviceID": 1,
     "LocationID": 0x10001,
+    "PortPath": "1-1",
     "ProductID": 0x12A8,
     "SerialNumber": UDID,
 }

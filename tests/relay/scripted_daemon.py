@@ -80,7 +80,7 @@ class ScriptedDaemon:
 
     def attach(self, device_id: int, udid: str) -> None:
         self._devices[device_id] = DeviceRecord(
-            device_id, udid, product_id=0x12A8, location_id=0x10004, connection_speed=480_000_000
+            device_id, udid, 0x12A8, location_id=0x10004, connection_speed=480_000_000, port_path="1-4"
         )
         self.notify(Attached(self._devices[device_id]))
 

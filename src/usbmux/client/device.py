@@ -21,6 +21,8 @@ class Device:
     """Bit/s; 0 if the daemon did not say."""
     connection_type: str = "USB"
     """USB or Network."""
+    port_path: str = ""
+    """Bus and chain of hub ports, such as ``1-2.3``, the same after a replug; empty if the daemon did not say."""
 
     @classmethod
     def from_record(cls, record: DeviceRecord) -> Device:
@@ -32,6 +34,7 @@ class Device:
             location_id=record.location_id,
             connection_speed=record.connection_speed,
             connection_type=record.connection_type,
+            port_path=record.port_path,
         )
 
 

@@ -7,7 +7,7 @@ from usbmux.client.blocking import Client
 from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired
 from usbmux.commands.exits import ExitCode, complain
 
-_HEADINGS = ("ID", "UDID", "PRODUCT", "SPEED", "LOCATION", "TYPE")
+_HEADINGS = ("ID", "UDID", "PRODUCT", "SPEED", "LOCATION", "PORT", "TYPE")
 
 
 def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
@@ -40,6 +40,7 @@ def _row(device: Device) -> tuple[str, ...]:
         f"{device.product_id:04x}",
         speed,
         f"{device.location_id:#010x}",
+        device.port_path or "-",
         device.connection_type,
     )
 

@@ -148,6 +148,29 @@ def demo_command() -> int:
     return _run(run_demo)
 
 
+@cli.command("simulate")
+@click.option("--usbredir", "path", required=True, metavar="SOCKET", help="Unix socket of the first phone.")
+@click.option("--count", type=click.IntRange(1, 64), default=None, help="Number of phones. Default: 1.")
+@click.option("--config", "config", metavar="FILE", default=None, help="The phones that a TOML file describes.")
+@click.option(
+    "--speed", type=click.Choice(["high", "super"]), default="high", show_default=True, help="Of the phones' cables."
+)
+def simulate_command(path: str, count: int | None, config: str | None, speed: str) -> int:
+    """Plug simulated phones into virtual machines, until interrupted.
+
+    Each phone waits at a Unix socket of its own (SOCKET, SOCKET.1, SOCKET.2 and so on) for a usbredir guest such as
+    QEMU. When it does, stdout gets a line with QEMU's options for it, such as "ready udid=00008030-... speed=high
+    socket=/tmp/phone qemu: -chardev socket,id=phone0,path=/tmp/phone -device usb-redir,chardev=phone0".
+
+    Exit code 1: the other side broke rules of the mux protocol; stderr says which.
+    """
+    from usbmux.commands.simulate import run_simulation
+
+    if count is not None and config is not None:
+        raise click.UsageError("--count and --config exclude each other")
+    return _run(lambda: run_simulation(path, count=count or 1, config=config, speed=speed))
+
+
 @cli.command("version")
 def version_command() -> int:
     """Print the version."""

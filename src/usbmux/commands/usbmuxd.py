@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from usbmux.testing import SimulatedPhone
 
 _PROGRAM: Final = "usbmuxd"
+_MODE_VARIABLE: Final = "USBMUXD_DEFAULT_DEVICE_MODE"
 _SETTLE_S: Final = 1.0
 """How long "ready" waits for the phones that are plugged in; clients are served meanwhile."""
 _DEFAULTS: Final = MuxSettings()
@@ -73,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         const="1",
         help="attach N simulated phones (default 1), or those that a TOML file describes, instead of real ones",
     )
+    parser.add_argument(
+        "--mode",
+        metavar="1-5",
+        type=_mode,
+        default=os.environ.get(_MODE_VARIABLE),
+        help=f"switch phones to this USB mode (default: {_MODE_VARIABLE}, else only phones that hide their mux)",
+    )
     parser.add_argument("--usb", action="store_true", help="with --simulate: attach real phones too")
     return parser
 
@@ -82,6 +90,12 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no time")
     return seconds
+
+
+def _mode(text: str) -> int:
+    if text not in ("1", "2", "3", "4", "5"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no USB mode, which are 1 to 5")
+    return int(text)
 
 
 def _set_up_logging(verbosity: int) -> None:
@@ -98,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
         **({"pair_record_directory": options.config_dir} if options.config_dir else {}),
     )
     phones = _simulated_phones(options.simulate)
-    buses = _buses(phones, real=options.usb or options.simulate is None)
+    buses = _buses(phones, real=options.usb or options.simulate is None, mode=options.mode)
     _raise_descriptor_limit()
     # The selector loop also on Windows: sockets are read by readiness.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -115,7 +129,7 @@ def _simulated_phones(choice: str | None) -> "list[SimulatedPhone]":
     return default_phones(int(choice)) if choice.isdecimal() else load_phones(choice)
 
 
-def _buses(phones: "list[SimulatedPhone]", *, real: bool) -> list[UsbBus]:
+def _buses(phones: "list[SimulatedPhone]", *, real: bool, mode: int | None) -> list[UsbBus]:
     buses: list[UsbBus] = []
     if phones:
         from usbmux.usb.simulated import SimulatedBus
@@ -127,7 +141,7 @@ def _buses(phones: "list[SimulatedPhone]", *, real: bool) -> list[UsbBus]:
     if real:
         from usbmux.usb.libusb import LibusbBus
 
-        buses.append(LibusbBus())
+        buses.append(LibusbBus(mode=mode))
     return buses
 
 

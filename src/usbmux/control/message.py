@@ -60,6 +60,8 @@ class DeviceRecord:
     connection_speed: int = 0
     """Bit/s; 0 where the encoding has no place for it."""
     connection_type: str = "USB"
+    port_path: str = ""
+    """Where the phone is plugged in, the same after a replug: ``1-2.3``; empty if the daemon does not say."""
     network_address: bytes | None = None
     """A sockaddr in the daemon's layout, for `connection_type` Network only."""
 

@@ -146,6 +146,8 @@ def _attached_properties(device: DeviceRecord) -> dict[str, object]:
         "ProductID": device.product_id,
         "SerialNumber": device.serial_number,
     }
+    if device.port_path:
+        properties["PortPath"] = device.port_path
     if device.network_address is not None:
         properties["NetworkAddress"] = device.network_address
     return {"MessageType": "Attached", "DeviceID": device.device_id, "Properties": properties}
@@ -274,6 +276,7 @@ def _decode_device(entry: Properties) -> DeviceRecord | None:
         location_id=_number(properties, "LocationID", 0, _U32_MAX) or 0,
         connection_speed=_number(properties, "ConnectionSpeed", 0, _I64_MAX) or 0,
         connection_type=_text(properties, "ConnectionType") or "USB",
+        port_path=_text(properties, "PortPath"),
         network_address=network_address if isinstance(network_address, bytes) else None,
     )
 

@@ -127,7 +127,8 @@ class DeviceAttendant:
                 logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
                 self._settle(candidate)
             reason = await link.ended
-            logger.log(logging.INFO if link.is_gone else logging.ERROR, "%s: %s", pipe.info.serial_number, reason)
+            level = logging.INFO if link.is_gone or self._is_closing else logging.ERROR
+            logger.log(level, "%s: %s", pipe.info.serial_number, reason)
             return reason
         finally:
             link.shut_down("usbmuxd ends the link")

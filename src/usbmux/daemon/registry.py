@@ -59,6 +59,7 @@ class DeviceRegistry:
             product_id=link.info.product_id,
             location_id=link.info.location_id,
             connection_speed=link.info.connection_speed,
+            port_path=link.info.port_path,
         )
         self._devices[record.device_id] = AttachedDevice(record, link)
         self._tell(Attached(record))

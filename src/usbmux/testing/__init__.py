@@ -17,6 +17,9 @@ from usbmux.testing.ports import (
 )
 from usbmux.testing.running import RunningDaemon
 from usbmux.testing.stream import PhoneStream
+from usbmux.testing.usb_descriptors import Speed
+from usbmux.testing.usb_device import UsbDevice, UsbDeviceOptions
+from usbmux.testing.usbredir import UsbredirServer
 from usbmux.usb.simulated import SimulatedBus
 
 __all__ = [
@@ -27,6 +30,10 @@ __all__ = [
     "RunningDaemon",
     "SimulatedBus",
     "SimulatedPhone",
+    "Speed",
+    "UsbDevice",
+    "UsbDeviceOptions",
+    "UsbredirServer",
     "default_phones",
     "digest",
     "discard",

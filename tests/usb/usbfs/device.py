@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
-from tests.usb.usbfs.descriptors import ENDPOINT_IN, ENDPOINT_OUT, DeviceKind, phone_configurations
+from usbmux.testing.usb_control import RequestType, SetupPacket
+from usbmux.testing.usb_descriptors import IS_IN, DeviceKind, Speed
+from usbmux.testing.usb_device import UsbDevice
+from usbmux.testing.usb_endpoint import InRequest, TransferStatus
+from usbmux.testing.usb_phone import ENDPOINT_IN, INITIAL_MODE, phone_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +21,12 @@ if TYPE_CHECKING:
 
 ZERO_PACKET = 0x40
 CONTROL = 2
+_ERRORS = {
+    TransferStatus.DONE: 0,
+    TransferStatus.STALLED: -errno.EPIPE,
+    TransferStatus.CANCELLED: -errno.ESHUTDOWN,
+    TransferStatus.INVALID: -errno.ENOENT,
+}
 
 
 class Call(IntEnum):
@@ -52,20 +62,27 @@ class Host(Protocol):
 
 
 class UsbfsDevice:
-    """A device that takes bulk OUT transfers and gives bulk IN transfers.
+    """A `UsbDevice` whose host is a kernel that has configured it already.
 
     Attributes:
         written: Every OUT transfer that the device took: data, and whether it asked for the zero-length packet.
         calls: Every ioctl with its argument.
         drivers: Kernel drivers by interface.
-        configuration: bConfigurationValue in force.
+        vendor_answers: What it says to vendor requests.
     """
 
-    def __init__(self, kind: DeviceKind, *, name: str = "1-2", configuration: int = 4, speed: int = 480) -> None:
+    def __init__(
+        self,
+        kind: DeviceKind,
+        *,
+        name: str = "1-2",
+        configuration: int = 4,
+        speed: int | None = None,
+        function: UsbFunction | None = None,
+    ) -> None:
         self.kind = kind
         self.name = name
-        self.speed = speed
-        self.configuration = configuration
+        self.speed = kind.speed.megabits if speed is None else speed
         self.capabilities = 0x7F
         self.address = 0
         self.host: Host | None = None
@@ -74,7 +91,6 @@ class UsbfsDevice:
         self.open_count = 0
         self.calls: list[tuple[Call, int]] = []
         self.written: list[tuple[bytes, bool]] = []
-        self.reads_waiting: deque[Transfer] = deque()
         self.writes_held: deque[Transfer] = deque()
         self.holds_writes = False
         self.vendor_answers: dict[int, bytes] = {}
@@ -83,25 +99,47 @@ class UsbfsDevice:
         self.after_set_configuration: Callable[[], None] | None = None
         self.on_written: Callable[[bytes, bool], None] = lambda data, zero_packet: None
         self.on_claimed: Callable[[bool], None] = lambda is_claimed: None
+        self._device = UsbDevice({INITIAL_MODE: kind}, function)
+        self._configuration = configuration
         self._errors: dict[Call, deque[int]] = {}
-        self._stalls: dict[int, int] = {}
-        self._outgoing: deque[tuple[memoryview, bool]] = deque()
+
+    @property
+    def configuration(self) -> int:
+        """bConfigurationValue in force."""
+        return self._configuration
+
+    @configuration.setter
+    def configuration(self, value: int) -> None:
+        self._configuration = value
+        self._device.set_configuration(value)
+
+    @property
+    def reads_waiting(self) -> tuple[InRequest, ...]:
+        """The reads in flight at the mux interface."""
+        return self._device.waiting(ENDPOINT_IN)
+
+    def plugged(self, host: Host) -> None:
+        """It is on the bus of a host now, and configured."""
+        self.host = host
+        self._device.attach(self._read_ended)
+        self._device.set_configuration(self._configuration)
+
+    def unplugged(self) -> None:
+        """It is not on the bus any more."""
+        self.closed()
+        self._device.detach()
 
     def fail(self, call: Call, *errors: int) -> None:
         """Let the next calls of an ioctl fail with these errnos."""
         self._errors.setdefault(call, deque()).extend(errors)
 
     def stall(self, endpoint: int, times: int = 1) -> None:
-        """Let the next transfers on an endpoint stall."""
-        self._stalls[endpoint] = times
-        if endpoint == ENDPOINT_IN:
-            self._give()
+        """Halt an endpoint until the host has cleared it so many times."""
+        self._device.halt(endpoint, times)
 
     def send(self, data: bytes) -> None:
         """Queue one bulk IN transfer; it ends with a short packet, or an empty one where that is due."""
-        is_full = len(data) % self.kind.max_packet_size == 0
-        self._outgoing.append((memoryview(data), is_full))
-        self._give()
+        self._device.send(data)
 
     def release_writes(self) -> None:
         """Complete the writes that were held."""
@@ -113,9 +151,9 @@ class UsbfsDevice:
         """The host submitted a URB."""
         if transfer.kind == CONTROL:
             self._control(transfer)
-        elif transfer.endpoint == ENDPOINT_IN:
-            self.reads_waiting.append(transfer)
-            self._give()
+        elif transfer.endpoint & IS_IN:
+            if not self._device.submit_in(transfer.tag, transfer.endpoint, transfer.length):
+                self._complete(transfer.tag, -errno.ENOENT)
         elif self.holds_writes:
             self.writes_held.append(transfer)
         else:
@@ -123,10 +161,10 @@ class UsbfsDevice:
 
     def discarded(self, tag: int) -> None:
         """The host cancelled a URB."""
-        for queue in (self.reads_waiting, self.writes_held):
-            for transfer in list(queue):
-                if transfer.tag == tag:
-                    queue.remove(transfer)
+        self._device.cancel(tag)
+        for transfer in list(self.writes_held):
+            if transfer.tag == tag:
+                self.writes_held.remove(transfer)
         self._complete(tag, -errno.ENOENT)
 
     def called(self, call: Call, argument: int) -> tuple[int, bytes]:
@@ -151,7 +189,9 @@ class UsbfsDevice:
                 return (0, driver.encode()) if driver else (errno.ENODATA, b"")
             case Call.DISCONNECT_DRIVER:
                 self.drivers.pop(argument, None)
-            case Call.CLEAR_HALT | Call.SET_INTERFACE | Call.RESET:
+            case Call.CLEAR_HALT:
+                self._device.clear_halt(argument)
+            case Call.SET_INTERFACE | Call.RESET:
                 pass
         return 0, b""
 
@@ -160,7 +200,8 @@ class UsbfsDevice:
         if self.claimed:
             self.claimed.clear()
             self.on_claimed(False)
-        self.reads_waiting.clear()
+        for request in self.reads_waiting:
+            self._device.cancel(request.tag)
         self.writes_held.clear()
 
     def _set_configuration(self, value: int) -> int:
@@ -178,45 +219,31 @@ class UsbfsDevice:
     def _control(self, transfer: Transfer) -> None:
         if self.silent_control:
             return
-        request_type, request = transfer.data[0], transfer.data[1]
-        value = int.from_bytes(transfer.data[2:4], "little")
-        index = int.from_bytes(transfer.data[4:6], "little")
-        answer = None
-        if request_type == 0x80 and request == 6 and value >> 8 == 3:
-            answer = self.kind.string(value & 0xFF)
-        elif request_type == 0xC0:
-            self.vendor_requests.append((request, index))
-            answer = self.vendor_answers.get(request)
+        setup = SetupPacket.decode(transfer.data[:8])
+        if setup.request_type == RequestType.VENDOR_FROM_DEVICE:
+            self.vendor_requests.append((setup.request, setup.index))
+            answer = self.vendor_answers.get(setup.request)
+        else:
+            answer = self._device.control(setup)
         if answer is None:
             self._complete(transfer.tag, -errno.EPIPE)
         else:
-            self._complete(transfer.tag, 0, answer[: transfer.length - 8])
+            self._complete(transfer.tag, 0, answer[: setup.length])
 
     def _take(self, transfer: Transfer) -> None:
-        if self._has_stall(ENDPOINT_OUT):
-            self._complete(transfer.tag, -errno.EPIPE)
+        status = self._device.submit_out(transfer.endpoint, transfer.data)
+        if status is not TransferStatus.DONE:
+            self._complete(transfer.tag, _ERRORS[status])
             return
         is_ended = bool(transfer.flags & ZERO_PACKET)
+        if is_ended and transfer.data and len(transfer.data) % self.kind.speed.max_packet_size == 0:
+            self._device.submit_out(transfer.endpoint, b"")
         self.written.append((transfer.data, is_ended))
         self._complete(transfer.tag, 0, b"", len(transfer.data))
         self.on_written(transfer.data, is_ended)
 
-    def _give(self) -> None:
-        while self.reads_waiting and self._has_stall(ENDPOINT_IN):
-            self._complete(self.reads_waiting.popleft().tag, -errno.EPIPE)
-        while self._outgoing and self.reads_waiting:
-            data, is_full = self._outgoing.popleft()
-            read = self.reads_waiting.popleft()
-            chunk, rest = data[: read.length], data[read.length :]
-            # A transfer that fills the read to its end leaves its empty packet to the next read.
-            if rest or (is_full and len(chunk) == read.length):
-                self._outgoing.appendleft((rest, is_full))
-            self._complete(read.tag, 0, bytes(chunk))
-
-    def _has_stall(self, endpoint: int) -> bool:
-        left = self._stalls.get(endpoint, 0)
-        self._stalls[endpoint] = max(left - 1, 0)
-        return left > 0
+    def _read_ended(self, tag: int, status: TransferStatus, data: bytes) -> None:
+        self._complete(tag, _ERRORS[status], data)
 
     def _complete(self, tag: int, status: int, data: bytes = b"", actual_length: int | None = None) -> None:
         assert self.host is not None
@@ -225,27 +252,5 @@ class UsbfsDevice:
 
 def device_of_function(function: UsbFunction, *, name: str = "1-2") -> UsbfsDevice:
     """A phone whose mux interface leads to a `UsbFunction`, such as a `usbmux.testing.SimulatedPhone`."""
-    info = function.info
-    kind = DeviceKind(
-        phone_configurations(),
-        product_id=info.product_id,
-        max_packet_size=function.max_packet_size,
-        # On the wire the serial number has no dash.
-        serial_number=info.serial_number.replace("-", ""),
-    )
-    device = UsbfsDevice(kind, name=name)
-
-    def written(data: bytes, asks_for_zero_packet: bool) -> None:
-        function.bulk_out(data)
-        if asks_for_zero_packet and data and len(data) % function.max_packet_size == 0:
-            function.bulk_out(b"")
-
-    def claimed(is_claimed: bool) -> None:
-        if is_claimed:
-            function.connected(device.send)
-        else:
-            function.disconnected()
-
-    device.on_written = written
-    device.on_claimed = claimed
-    return device
+    (speed,) = (each for each in Speed if each.max_packet_size == function.max_packet_size)
+    return UsbfsDevice(phone_kinds(function, speed)[INITIAL_MODE], name=name, function=function)

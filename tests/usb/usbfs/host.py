@@ -86,15 +86,15 @@ class UsbfsHost:
         """Put a device on the bus, under a new address; `is_told`: udev says so."""
         self._next_id = self._next_id % 31 + 1
         device.address, self._next_address = self._next_address, self._next_address + 1
-        device.host = self
         self._devices.pop(self._next_id, None)
         self._devices[self._next_id] = device
         self._listed.add(self._next_id)
+        device.plugged(self)
         self._send_all(Frame.ATTACH, self._next_id, payload=_attach_payload(device), detail=not is_told)
 
     def disconnect(self, device: UsbfsDevice) -> None:
         """Fail all transfers as after an unplug; nobody is told."""
-        device.closed()
+        device.unplugged()
         self._send_all(Frame.DISCONNECT, self._id_of(device))
 
     def remove(self, device: UsbfsDevice, *, is_told: bool = True) -> None:

@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.usb.usbfs.descriptors import MUX, PICTURES, DeviceKind, InterfaceKind, phone_configurations
 from tests.usb.usbfs.device import UsbfsDevice
 from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals, Received, until
 from usbmux.errors import LocalProtocolError, UsbError
+from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
+from usbmux.testing.usb_phone import MUX, PICTURES, phone_configurations
 from usbmux.usb.libusb import LibusbBus
 
 _MUX = InterfaceKind(MUX, (0x04, 0x85))

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.usb.usbfs.descriptors import DeviceKind, phone_configurations
 from tests.usb.usbfs.device import UsbfsDevice
 from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals
+from usbmux.testing.usb_descriptors import DeviceKind
+from usbmux.testing.usb_phone import phone_configurations
 from usbmux.usb.libusb import LibusbBus
 
 

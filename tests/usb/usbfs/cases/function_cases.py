@@ -39,7 +39,8 @@ class Echo:
 @pytest.mark.asyncio
 async def test_function_opened_written_and_closed(host: UsbfsHost, arrivals: Arrivals) -> None:
     function = Echo()
-    host.plug(device_of_function(function))
+    device = device_of_function(function)
+    host.plug(device)
     pipe = await (await arrivals.first()).open()
     received = Received()
     pipe.start(received)
@@ -51,6 +52,7 @@ async def test_function_opened_written_and_closed(host: UsbfsHost, arrivals: Arr
     assert function.transfers == [bytes(512), b"", b"short"]
     assert pipe.info.serial_number == function.info.serial_number
     await pipe.close()
+    host.unplug(device)
     assert function.connections == 0
 
 

@@ -5,11 +5,12 @@ import errno
 
 import pytest
 
-from tests.usb.usbfs.descriptors import MUX, PICTURES, DeviceKind, InterfaceKind, phone_configurations
 from tests.usb.usbfs.device import Call, UsbfsDevice
 from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals, until
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError, UsbTimeoutError
+from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
+from usbmux.testing.usb_phone import MUX, PICTURES, phone_configurations
 from usbmux.usb.libusb import LibusbBus
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
 

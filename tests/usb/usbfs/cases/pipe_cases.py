@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.usb.usbfs.descriptors import ENDPOINT_IN, ENDPOINT_OUT
 from tests.usb.usbfs.device import Call, UsbfsDevice
 from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals, Received, until, write_all
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
+from usbmux.testing.usb_phone import ENDPOINT_IN, ENDPOINT_OUT
 from usbmux.usb.pipe import BulkPipe
 
 
