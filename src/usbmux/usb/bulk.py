@@ -183,6 +183,7 @@ class BulkWriter:
         self._is_running = False
         self._has_stalled = False
         self._is_waited_for = False
+        self._is_refusing = False
         self._slots_per_write = 1
         self._idle = [handle.getTransfer(add_zero_packet=True) for _ in range(slots)]
         # In the order of the writes: what has been handed to libusb and has not ended well.
@@ -195,7 +196,7 @@ class BulkWriter:
 
     def has_free_slot(self) -> bool:
         """Whether `write` may be called now."""
-        return self._is_running and len(self._idle) >= self._slots_per_write
+        return self._is_running and not self._is_refusing and len(self._idle) >= self._slots_per_write
 
     def write(self, packet: bytes) -> None:
         """Send one packet.
@@ -225,6 +226,10 @@ class BulkWriter:
         self._is_running = False
         self._is_waited_for = True
         self._in_flight.cancel()
+
+    def refuse(self) -> None:
+        """Take no more, and let what is in flight end."""
+        self._is_refusing = True
 
     async def wait_idle(self) -> None:
         """Wait until nothing is in flight."""

@@ -12,6 +12,7 @@ If it stalls again before it carried anything, the pipe is lost.
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -24,6 +25,7 @@ from usbmux.usb.pipe import PipeReceiver, UsbDeviceInfo
 from usbmux.usb.session import UsbSession, call_in_thread
 
 _CANCEL_TIMEOUT_S: Final = 2.0
+_LAST_WRITES_S: Final = 0.5
 _LARGEST_PACKET_SIZE: Final = 1024
 
 _log = logging.getLogger("usbmux.usb")
@@ -128,6 +130,7 @@ class LibusbPipe:
     async def close(self) -> None:
         """Stop all transfers and release the interface. Idempotent; `pipe_lost(None)` comes first."""
         if self._closing is None:
+            self._writer.refuse()
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
@@ -179,6 +182,11 @@ class LibusbPipe:
             self._session.handle.clearHalt(address)
 
     async def _close(self) -> None:
+        if self._state is PipeState.RUNNING:
+            # What was handed over goes out first: a phone that is left amid a packet takes the next one for its rest.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WRITES_S):
+                    await self._writer.wait_idle()
         if self._state is PipeState.LOST:
             self._set_state(PipeState.CLOSED)
         else:

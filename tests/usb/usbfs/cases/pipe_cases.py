@@ -229,6 +229,23 @@ async def test_started_closed_receiver_hears_none_and_interface_is_released(
 
 
 @pytest.mark.asyncio
+async def test_started_closed_amid_a_write_the_write_ends_first(
+    pipe: BulkPipe, phone: UsbfsDevice, received: Received
+) -> None:
+    phone.holds_writes = True
+    pipe.write(bytes(20000))
+    await until(lambda: len(phone.writes_held) > 0)
+    closing = asyncio.ensure_future(pipe.close())
+    await asyncio.sleep(0)
+    assert not pipe.has_free_slot()
+    phone.release_writes()
+    await closing
+
+    assert b"".join(data for data, _ in phone.written) == bytes(20000)
+    assert received.losses == [None]
+
+
+@pytest.mark.asyncio
 async def test_opened_never_started_close_frees_it(pipe: BulkPipe, phone: UsbfsDevice) -> None:
     assert not pipe.has_free_slot()
 
