@@ -20,6 +20,7 @@ from usbmux.usb.pipe import UsbBus
 
 if TYPE_CHECKING:
     from usbmux.testing import SimulatedPhone
+    from usbmux.usb.libusb_pipe import TransferSizes
 
 _PROGRAM: Final = "usbmuxd"
 _MODE_VARIABLE: Final = "USBMUXD_DEFAULT_DEVICE_MODE"
@@ -81,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get(_MODE_VARIABLE),
         help=f"switch phones to this USB mode (default: {_MODE_VARIABLE}, else only phones that hide their mux)",
     )
+    parser.add_argument(
+        "--reads",
+        metavar="COUNTxSIZE",
+        type=_reads,
+        help="bulk reads in flight for each phone (default: 8x16384; larger reads hang on phones that do not end "
+        "transfers of multiples of 16384 bytes)",
+    )
     parser.add_argument("--usb", action="store_true", help="with --simulate: attach real phones too")
     return parser
 
@@ -98,6 +106,16 @@ def _mode(text: str) -> int:
     return int(text)
 
 
+def _reads(text: str) -> "TransferSizes":
+    from usbmux.usb.libusb_pipe import TransferSizes
+
+    try:
+        count, size = map(int, text.split("x"))
+        return TransferSizes(reads=count, read_size=size)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected COUNTxSIZE such as 8x16384: {error}") from error
+
+
 def _set_up_logging(verbosity: int) -> None:
     level = (logging.WARNING, logging.INFO)[verbosity] if verbosity < 2 else logging.DEBUG
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
@@ -112,7 +130,11 @@ def _run(options: argparse.Namespace) -> int:
         **({"pair_record_directory": options.config_dir} if options.config_dir else {}),
     )
     phones = _simulated_phones(options.simulate)
-    buses = _buses(phones, real=options.usb or options.simulate is None, mode=options.mode)
+    buses: list[UsbBus] = [_simulated_bus(phones)] if phones else []
+    if options.usb or options.simulate is None:
+        from usbmux.usb.libusb import LibusbBus
+
+        buses.append(LibusbBus(mode=options.mode, sizes=options.reads))
     _raise_descriptor_limit()
     # The selector loop also on Windows: sockets are read by readiness.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -129,20 +151,13 @@ def _simulated_phones(choice: str | None) -> "list[SimulatedPhone]":
     return default_phones(int(choice)) if choice.isdecimal() else load_phones(choice)
 
 
-def _buses(phones: "list[SimulatedPhone]", *, real: bool, mode: int | None) -> list[UsbBus]:
-    buses: list[UsbBus] = []
-    if phones:
-        from usbmux.usb.simulated import SimulatedBus
+def _simulated_bus(phones: "list[SimulatedPhone]") -> UsbBus:
+    from usbmux.usb.simulated import SimulatedBus
 
-        bus = SimulatedBus()
-        for phone in phones:
-            bus.plug(phone)
-        buses.append(bus)
-    if real:
-        from usbmux.usb.libusb import LibusbBus
-
-        buses.append(LibusbBus(mode=mode))
-    return buses
+    bus = SimulatedBus()
+    for phone in phones:
+        bus.plug(phone)
+    return bus
 
 
 def _judge(phones: "list[SimulatedPhone]") -> int:
