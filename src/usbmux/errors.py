@@ -43,7 +43,7 @@ class RemoteProtocolError(ProtocolError):
 
     Args:
         message: What was expected and what came.
-        data: The first bytes of the offending input, for the log.
+        data: The input from the offending place on, as far as it is there.
     """
 
     def __init__(self, message: str, data: bytes = b"") -> None:

@@ -108,4 +108,4 @@ def test_reader_impossible_length_after_a_whole_packet_yields_that_packet_first(
     assert next(packets) == Packet(2, b"\x07", 0, 0xFFFF)
     with pytest.raises(RemoteProtocolError) as caught:
         next(packets)
-    assert caught.value.data == header(6, 15) + bytes(24)
+    assert caught.value.data == header(6, 15) + bytes(60)

@@ -18,6 +18,7 @@ from usbmux.mux.events import (
     Event,
     HandshakeCompleted,
     PacketIgnored,
+    ResynchronisationBegun,
     SendRoomOpened,
     SessionFailed,
 )
@@ -200,6 +201,8 @@ class DeviceLink:
                 logger.info("%s: mux version %d", self.info.serial_number, version)
                 if not self.ready.done():
                     self.ready.set_result(True)
+            case ResynchronisationBegun(reason):
+                logger.error("%s: beginning anew: %s", self.info.serial_number, reason)
             case SessionFailed(reason):
                 self._end(reason)
             case DeviceMessage(kind, text):

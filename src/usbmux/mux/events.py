@@ -31,9 +31,16 @@ class CloseCause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HandshakeCompleted:
-    """The phone answered VERSION: it can be shown to clients."""
+    """The phone answered VERSION: it can be shown to clients. Comes again after `ResynchronisationBegun`."""
 
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResynchronisationBegun:
+    """The framing was lost; the handshake begins anew. All connections were reported closed before this."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,7 @@ class ConnectionClosed:
 
 Event = (
     HandshakeCompleted
+    | ResynchronisationBegun
     | SessionFailed
     | DeviceMessage
     | PacketIgnored

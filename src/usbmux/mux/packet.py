@@ -149,8 +149,7 @@ class PacketReader:
             return 0
         protocol, length = _HEADER_V1.unpack_from(buffer, offset)
         if not self._header_length(protocol) <= length <= MAX_PACKET_LENGTH:
-            head = bytes(buffer[offset : offset + 32])
-            raise RemoteProtocolError(f"mux packet with impossible length {length}", head)
+            raise RemoteProtocolError(f"mux packet with impossible length {length}", bytes(buffer[offset:]))
         return int(length)
 
     def _packet(self, buffer: memoryview, offset: int, length: int) -> Packet:

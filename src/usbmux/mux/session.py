@@ -19,8 +19,10 @@ from usbmux.mux.events import (
     Event,
     HandshakeCompleted,
     PacketIgnored,
+    ResynchronisationBegun,
     SessionFailed,
 )
+from usbmux.mux.link_count import LinkCount
 from usbmux.mux.packet import (
     FIRST_RX_SEQ,
     HEADER_LENGTH,
@@ -43,6 +45,8 @@ _OFFER: Final = encode_v1(MuxProtocol.VERSION, Version(2, 0).encode())
 MAX_STRAY_RESETS: Final = 64
 """Answers to segments of unknown connections that may wait; a phone that sends more gets no more."""
 MAX_TEXT_LENGTH: Final = 1024
+MAX_RESYNCHRONISATIONS: Final = 3
+"""How often one session begins anew; what happens more often than by accident is a broken phone."""
 
 
 class SessionState(Enum):
@@ -55,7 +59,7 @@ class SessionState(Enum):
 
 _EDGES: Final = {
     SessionState.HANDSHAKE: {SessionState.READY, SessionState.FAILED},
-    SessionState.READY: {SessionState.FAILED},
+    SessionState.READY: {SessionState.HANDSHAKE, SessionState.FAILED},
     SessionState.FAILED: set[SessionState](),
 }
 
@@ -66,22 +70,16 @@ class MuxSession:
     def __init__(self, now: float, settings: MuxSettings | None = None) -> None:
         self.settings: Final = settings or MuxSettings()
         self.state = SessionState.HANDSHAKE
-        self._reader = PacketReader(version=1)
         self._connections: dict[int, TcpConnection] = {}
         self._ports = PortAllocator(self.settings.quarantine_s)
         self._timers = Timers[TcpConnection]()
-        self._search = VersionSearch()
-        self._handshake_deadline: Final = now + self.settings.handshake_timeout_s
-        self._version_due = now + self.settings.version_repeat_s
-        self._version_repeats = 0
         self._events: deque[Event] = deque()
-        self._link_packets: deque[bytes] = deque([_OFFER])
         self._stray_resets: deque[Segment] = deque()
         self._control_turns: dict[TcpConnection, None] = {}
         self._data_turns: dict[TcpConnection, None] = {}
-        self._tx_seq = 0
-        self._rx_seq = FIRST_RX_SEQ
+        self._resynchronisations = 0
         self._now = now
+        self._begin_handshake(now)
 
     # The five verbs.
 
@@ -97,7 +95,8 @@ class MuxSession:
                 self._receive_packet(packet)
         except RemoteProtocolError as error:
             shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
-            self.fail(f"{error}{shown}", now)
+            self._resynchronise(f"{error}{shown}", now)
+            self.receive_data(error.data, now)  # what is left of the transfer, in the new state
 
     def next_event(self) -> Event | None:
         """What happened, oldest first."""
@@ -195,11 +194,39 @@ class MuxSession:
         if self.state is SessionState.FAILED:
             return
         self._set_state(SessionState.FAILED)
-        for connection in list(self._connections.values()):
-            connection.link_lost(reason)
+        self._lose_connections(reason)
         self._emit(SessionFailed(reason))
 
     # Inside: state and bookkeeping.
+
+    def _begin_handshake(self, now: float) -> None:
+        self._reader = PacketReader(version=1)
+        self._search = VersionSearch()
+        self._link_count = LinkCount()
+        self._handshake_deadline = now + self.settings.handshake_timeout_s
+        self._version_due = now + self.settings.version_repeat_s
+        self._version_repeats = 0
+        self._link_packets = deque([_OFFER])
+        self._stray_resets.clear()
+        self._control_turns.clear()
+        self._data_turns.clear()
+        self._tx_seq = 0
+        self._rx_seq = FIRST_RX_SEQ
+
+    def _resynchronise(self, reason: str, now: float) -> None:
+        """The framing is lost: begin anew with VERSION, which makes the phone forget everything too (M4)."""
+        if self.state is not SessionState.READY or self._resynchronisations >= MAX_RESYNCHRONISATIONS:
+            self.fail(reason, now)
+            return
+        self._resynchronisations += 1
+        self._lose_connections(reason)
+        self._begin_handshake(now)
+        self._set_state(SessionState.HANDSHAKE)
+        self._emit(ResynchronisationBegun(reason))
+
+    def _lose_connections(self, reason: str) -> None:
+        for connection in list(self._connections.values()):
+            connection.link_lost(reason)
 
     def _set_state(self, state: SessionState) -> None:
         if state not in _EDGES[self.state]:
@@ -290,6 +317,8 @@ class MuxSession:
     def _receive_packet(self, packet: Packet) -> None:
         if self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION:  # which has no sequence numbers
             self._rx_seq = packet.tx_seq
+            if (gap := self._link_count.receive(packet.tx_seq)) is not None:
+                self._receive_behind_gap(gap)
         match packet.protocol:
             case MuxProtocol.TCP:
                 self._receive_segment(packet.payload)
@@ -297,6 +326,13 @@ class MuxSession:
                 self._receive_control(packet.payload)
             case other:
                 self._emit(PacketIgnored(f"protocol {other}, {len(packet.payload)} bytes of payload"))
+
+    def _receive_behind_gap(self, gap: str) -> None:
+        """Packets are missing, and nobody knows whose they were (M7)."""
+        self._emit(PacketIgnored(gap))
+        for connection in list(self._connections.values()):
+            connection.abort(CloseCause.VIOLATED, gap)
+            self._plan(connection)
 
     def _receive_control(self, payload: memoryview | bytes) -> None:
         kind = payload[0] if payload else 0

@@ -4,12 +4,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.mux.wire import FIRST, PHONE_PORT
+from tests.mux.wire import FIRST, PHONE_ISN, PHONE_PORT, SETUP, SYN_ACK, VERSION
 from usbmux.errors import LocalProtocolError
 from usbmux.mux.connection import TcpState
-from usbmux.mux.events import CloseCause, ConnectionClosed, DataReceived, SessionFailed
+from usbmux.mux.events import (
+    CloseCause,
+    ConnectionClosed,
+    ConnectionEstablished,
+    DataReceived,
+    HandshakeCompleted,
+    PacketIgnored,
+    ResynchronisationBegun,
+    SessionFailed,
+)
+from usbmux.mux.segment import Flags
+from usbmux.mux.session import SessionState
 
 if TYPE_CHECKING:
+    from tests.mux.conftest import MakesWire
     from tests.mux.wire import Wire
     from usbmux.mux.connection import TcpConnection
 
@@ -38,13 +50,91 @@ def test_ready_fail_drops_the_answers_that_wait(wire: Wire) -> None:
     wire.expect_event(SessionFailed("unplugged"))
 
 
-def test_ready_impossible_length_fails_after_the_packets_before_it(wire: Wire, established: TcpConnection) -> None:
+def lose_framing(wire: Wire) -> None:
+    """An impossible length, and the new handshake that it leads to."""
+    wire.inject_data(bytes.fromhex(LOST_FRAMING))
+    wire.expect_event(ResynchronisationBegun(f"mux packet with impossible length 15 ({LOST_FRAMING})"))
+    wire.host_tx_seq, wire.host_rx_seq = 0, 0xFFFF
+
+
+def test_ready_impossible_length_begins_anew_after_the_packets_before_it(
+    wire: Wire, established: TcpConnection
+) -> None:
     lost = bytes.fromhex(LOST_FRAMING)
     wire.inject_data(wire.segment(payload=b"good") + lost + wire.segment(seq=FIRST + 4, payload=b"never seen"))
     wire.expect_event(DataReceived(established, b"good"))
     reason = f"mux packet with impossible length 15 ({LOST_FRAMING} 00 00 00 06 00 00 00 2e)"
     wire.expect_event(ConnectionClosed(established, CloseCause.LOST, reason))
-    wire.expect_event(SessionFailed(reason))
+    wire.expect_event(ResynchronisationBegun(reason))
+    assert wire.session.state is SessionState.HANDSHAKE
+    assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
+    with pytest.raises(LocalProtocolError, match="cannot connect in state HANDSHAKE"):
+        wire.session.connect(22, wire.now)
+    wire.inject_packet(VERSION, bytes.fromhex("00000002 00000000 00000000"))
+    wire.expect_event(PacketIgnored("54 bytes before VERSION"))
+    wire.expect_event(HandshakeCompleted(2))
+    wire.host_tx_seq, wire.host_rx_seq = 0, 0xFFFF
+    assert wire.expect_packet() == (SETUP, b"\x07")
+    wire.connect(PHONE_PORT)
+
+
+def test_ready_framing_lost_resets_that_wait_are_forgotten(wire: Wire, established: TcpConnection) -> None:
+    wire.session.abort(established, "too late", wire.now)
+    wire.expect_event(ConnectionClosed(established, CloseCause.ABORTED, "too late"))
+    wire.inject(destination=99)
+    assert isinstance(wire.session.next_event(), PacketIgnored)
+    lose_framing(wire)
+    assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
+
+
+def test_ready_framing_lost_for_the_fourth_time_fails(wire: Wire) -> None:
+    for _ in range(3):
+        lose_framing(wire)
+        assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
+        wire.inject_packet(VERSION, bytes.fromhex("00000002 00000000 00000000"))
+        wire.expect_event(PacketIgnored("8 bytes before VERSION"))
+        wire.expect_event(HandshakeCompleted(2))
+        assert wire.expect_packet() == (SETUP, b"\x07")
+    wire.inject_data(bytes.fromhex(LOST_FRAMING))
+    wire.expect_event(SessionFailed(f"mux packet with impossible length 15 ({LOST_FRAMING})"))
+
+
+def test_ready_framing_lost_and_version_unanswered_fails(wire: Wire) -> None:
+    lose_framing(wire)
+    assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
+    wire.now += 5.0
+    wire.session.handle_timer(wire.now)
+    wire.expect_event(SessionFailed("no answer to VERSION within 5 s"))
+
+
+def test_ready_packet_missing_on_the_link_ends_every_connection(wire: Wire, established: TcpConnection) -> None:
+    other = wire.connect(80)
+    wire.inject()
+    wire.inject()
+    wire.phone_tx_seq += 1
+    gap = f"expected packet {wire.phone_tx_seq + 0} of the link, got {wire.phone_tx_seq + 1}"
+    wire.inject(payload=b"behind the gap")
+    wire.expect_event(PacketIgnored(gap))
+    wire.expect_closed(established, CloseCause.VIOLATED, gap)
+    wire.expect_closed(other, CloseCause.VIOLATED, gap)
+    wire.expect(flags=Flags.RST, seq=1, payload=gap.encode())
+    wire.expect(flags=Flags.RST, seq=1, ack=0, destination=80, source=2, payload=gap.encode())
+    wire.establish(PHONE_PORT)
+
+
+def test_ready_phone_that_does_not_count_is_let_be(make_wire: MakesWire) -> None:
+    wire = make_wire()
+    wire.shake_hands()
+    wire.phone_tx_seq = -1
+    connection = wire.connect(PHONE_PORT)
+    wire.phone_tx_seq = -1
+    wire.inject(flags=SYN_ACK, seq=PHONE_ISN, destination=connection.local_port)
+    wire.expect_event(ConnectionEstablished(connection))
+    wire.expect(ack=FIRST)
+    for _ in range(3):
+        wire.phone_tx_seq = -1
+        wire.inject()
+    assert connection.state is TcpState.ESTABLISHED
 
 
 def test_failed_nothing_is_sent_and_nothing_is_heard(wire: Wire, established: TcpConnection) -> None:

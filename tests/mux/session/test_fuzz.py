@@ -13,6 +13,7 @@ from usbmux.mux.events import (
     ConnectionEstablished,
     DataReceived,
     Event,
+    ResynchronisationBegun,
     SendRoomOpened,
     SessionFailed,
 )
@@ -60,7 +61,7 @@ def shown(event: Event) -> str:
             return f"data {connection.local_port} {bytes(data)!r}"
         case ConnectionClosed(connection, cause, text):
             return f"{cause} {connection.local_port} {without_dump(text)}"
-        case SessionFailed(reason):
+        case SessionFailed(reason) | ResynchronisationBegun(reason):
             return without_dump(reason)
         case _:
             return str(event)
