@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.interop
 
-# libusbmuxd 2.0.2 understands no other spelling of a path. Its iproxy and inetcat drop what they cannot write within a
-# second, which they themselves bring about when much is under way in both directions; and a second connection through
-# one iproxy may hang. So here data goes one way at a time, through one connection.
+# The spelling of a path that libusbmuxd 2.0.2 understands. Data goes one way at a time, through one connection of each
+# iproxy or inetcat.
 SPELLING = "UNIX:{path}"
 
 
