@@ -15,7 +15,7 @@ from usbmux.mux.packet import (
 )
 from usbmux.mux.segment import Flags, Segment, seq_add
 from usbmux.testing import SimulatedBus, SimulatedPhone
-from usbmux.usb.pipe import BulkPipe, UsbCandidate
+from usbmux.usb.pipe import BulkPipe, UsbBus, UsbCandidate
 
 WINDOW = 131072
 
@@ -23,7 +23,7 @@ WINDOW = 131072
 class HostScript:
     """Opens the first phone on a bus; packets go out at once and come in through a queue."""
 
-    def __init__(self, bus: SimulatedBus) -> None:
+    def __init__(self, bus: UsbBus) -> None:
         self.transfers: list[bytes] = []
         self.lost: list[UsbError | None] = []
         self._bus = bus

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from usbmux import __version__
 from usbmux.commands.exits import ExitCode, complain, run_guarded
+from usbmux.commands.tracing import add_trace_options, check_trace_options, traced_buses
 from usbmux.control.address import address_from_environment, parse_address
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
@@ -36,7 +38,9 @@ signals: INT, TERM and QUIT end the daemon, USR2 looks for phones that the bus d
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until a signal ends it, and return its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    check_trace_options(parser, options)
     _set_up_logging(options.verbose)
     return run_guarded(_PROGRAM, lambda: _run(options))
 
@@ -90,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "transfers of multiples of 16384 bytes)",
     )
     parser.add_argument("--usb", action="store_true", help="with --simulate: attach real phones too")
+    add_trace_options(parser)
     return parser
 
 
@@ -137,8 +142,8 @@ def _run(options: argparse.Namespace) -> int:
         buses.append(LibusbBus(mode=options.mode, sizes=options.reads))
     _raise_descriptor_limit()
     # The selector loop also on Windows: sockets are read by readiness.
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(_serve(Daemon(settings, buses)))
+    with ExitStack() as stack, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(_serve(Daemon(settings, traced_buses(buses, options, stack))))
     return _judge(phones)
 
 

@@ -15,6 +15,7 @@ from usbmux.testing.ports import (
     tcp_endpoint,
     unix_endpoint,
 )
+from usbmux.testing.replay import ReplayedDevice
 from usbmux.testing.running import RunningDaemon
 from usbmux.testing.stream import PhoneStream
 from usbmux.testing.usb_descriptors import Speed
@@ -27,6 +28,7 @@ __all__ = [
     "PhoneOptions",
     "PhoneStream",
     "PortHandler",
+    "ReplayedDevice",
     "RunningDaemon",
     "SimulatedBus",
     "SimulatedPhone",

@@ -1,0 +1,187 @@
+"""The wrapper: what passes through it is what passed without it, and a sink is no risk."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.capture.outputs import INFO, START_NS
+from usbmux.capture.traced_bus import LinkSink, TracedBus, TraceSink
+from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
+from usbmux.testing import SimulatedBus
+
+if TYPE_CHECKING:
+    from usbmux.usb.pipe import BulkPipe, UsbCandidate, UsbDeviceInfo
+
+pytestmark = pytest.mark.asyncio
+
+
+class EchoFunction:
+    """Sends back whatever comes."""
+
+    info = INFO
+    max_packet_size = 512
+
+    def connected(self, send: object) -> None:
+        assert callable(send)
+        self.send = send
+
+    def bulk_out(self, data: bytes) -> None:
+        if data:
+            self.send(data)
+
+    def disconnected(self) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Listener:
+    arrived: list[UsbCandidate] = field(default_factory=list)
+    left: list[UsbCandidate] = field(default_factory=list)
+
+    def device_arrived(self, candidate: UsbCandidate) -> None:
+        self.arrived.append(candidate)
+
+    def device_left(self, candidate: UsbCandidate) -> None:
+        self.left.append(candidate)
+
+
+@dataclass(slots=True)
+class Receiver:
+    log: list[str]
+    freed: int = 0
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        self.log.append(f"receiver got {bytes(data)!r}")
+
+    def slot_freed(self) -> None:
+        self.freed += 1
+
+    def pipe_lost(self, error: UsbError | None) -> None:
+        self.log.append(f"receiver lost: {error}")
+
+
+@dataclass(slots=True)
+class LogSink:
+    """Writes into the receiver's log; fails at the given call."""
+
+    log: list[str]
+    fails_at: str = ""
+
+    def link_opened(self, info: UsbDeviceInfo, time_ns: int) -> LinkSink:
+        self._tell("opened", f"opened {info.serial_number} at {info.port_path}", time_ns)
+        return self
+
+    def sent(self, packet: bytes, time_ns: int) -> None:
+        self._tell("sent", f"sent {packet!r}", time_ns)
+
+    def received(self, data: bytes | memoryview, time_ns: int) -> None:
+        self._tell("received", f"received {bytes(data)!r}", time_ns)
+
+    def ended(self, reason: str, time_ns: int) -> None:
+        self._tell("ended", f"ended: {reason}", time_ns)
+
+    def _tell(self, call: str, text: str, time_ns: int) -> None:
+        if call == self.fails_at:
+            raise ZeroDivisionError
+        self.log.append(f"{time_ns - START_NS}: {text}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START_NS
+
+    def __call__(self) -> int:
+        self.now += 1
+        return self.now
+
+
+async def use(sink: TraceSink, log: list[str]) -> tuple[SimulatedBus, EchoFunction, Listener, BulkPipe]:
+    """Plug in, open, start, and echo a packet."""
+    bus, function, listener = SimulatedBus(slots=1), EchoFunction(), Listener()
+    bus.plug(function)
+    traced = TracedBus(bus, sink, clock_ns=Clock())
+    await traced.start(listener)
+    pipe = await listener.arrived[0].open()
+    pipe.start(Receiver(log))
+    assert pipe.has_free_slot()
+    pipe.write(b"one")
+    assert not pipe.has_free_slot()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return bus, function, listener, pipe
+
+
+async def test_link_used_and_closed_sink_hears_everything_before_the_receiver() -> None:
+    log: list[str] = []
+    _bus, _function, _listener, pipe = await use(LogSink(log), log)
+    await pipe.close()
+    assert log == [
+        f"1: opened {INFO.serial_number} at 1-1",
+        "2: sent b'one'",
+        "3: received b'one'",
+        "receiver got b'one'",
+        "4: ended: closed by us",
+        "receiver lost: None",
+    ]
+
+
+async def test_link_unplugged_both_hear_why_and_the_candidate_is_known_again() -> None:
+    log: list[str] = []
+    bus, function, listener, _pipe = await use(LogSink(log), log)
+    bus.unplug(function)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert log[-2:] == ["4: ended: 1-1 (05ac:12a8) was unplugged", "receiver lost: 1-1 (05ac:12a8) was unplugged"]
+    (arrived,) = listener.arrived
+    assert listener.left == [arrived]
+    assert {arrived: "task"}[listener.left[0]] == "task"
+    with pytest.raises(UsbDisconnectedError):
+        await arrived.open(anew=True)
+
+
+@pytest.mark.parametrize("call", ["opened", "sent", "received", "ended"])
+async def test_sink_raises_the_link_goes_on_untold(call: str, caplog: pytest.LogCaptureFixture) -> None:
+    log: list[str] = []
+    _bus, _function, _listener, pipe = await use(LogSink(log, fails_at=call), log)
+    await pipe.close()
+    assert [line for line in log if line.startswith("receiver")] == ["receiver got b'one'", "receiver lost: None"]
+    assert caplog.messages == [f"{INFO.serial_number}: its trace ends here: ZeroDivisionError()"]
+
+
+async def test_write_without_free_slot_is_refused_and_not_told() -> None:
+    log: list[str] = []
+    _bus, _function, _listener, pipe = await use(LogSink(log), log)
+    pipe.write(b"two")
+    with pytest.raises(LocalProtocolError):
+        pipe.write(b"three")
+    await pipe.close()
+    assert not [line for line in log if "three" in line]
+
+
+async def test_pipe_started_again_is_refused_and_the_link_stays_one() -> None:
+    log: list[str] = []
+    _bus, _function, _listener, pipe = await use(LogSink(log), log)
+    with pytest.raises(LocalProtocolError):
+        pipe.start(Receiver(log))
+    await pipe.close()
+    assert len([line for line in log if "opened" in line]) == 1
+    assert len([line for line in log if "ended" in line]) == 1
+
+
+async def test_two_traces_of_one_bus_hear_the_same() -> None:
+    inner: list[str] = []
+    outer: list[str] = []
+    bus, function, listener = SimulatedBus(), EchoFunction(), Listener()
+    bus.plug(function)
+    await TracedBus(TracedBus(bus, LogSink(inner), clock_ns=Clock()), LogSink(outer), clock_ns=Clock()).start(listener)
+    pipe = await listener.arrived[0].open()
+    pipe.start(Receiver([]))
+    pipe.write(b"one")
+    await asyncio.sleep(0)
+    await pipe.close()
+    assert inner == outer
+    assert len(inner) == 4
