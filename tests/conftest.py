@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 
-if TYPE_CHECKING:
-    import pytest
+# Their assertions tell as much as those in modules of tests; must come before they are imported.
+pytest.register_assert_rewrite(
+    *(
+        f"tests.contract.{name}"
+        for name in ("bus_subjects", "bus_suite", "candidate_suite", "pipe_suite", "pipe_end_suite")
+    )
+)
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -211,7 +211,7 @@ async def test_pipe_before_start_takes_nothing() -> None:
     with pytest.raises(LocalProtocolError):
         pipe.write(b"early")
     pipe.start(host)
-    with pytest.raises(LocalProtocolError, match="started already"):
+    with pytest.raises(LocalProtocolError, match="started or closed already"):
         pipe.start(host)
 
 
@@ -250,14 +250,14 @@ async def test_unplug_before_start_is_reported_at_start() -> None:
     assert function.log == []
 
 
-async def test_close_drops_what_is_under_way_and_is_idempotent() -> None:
+async def test_close_hands_over_what_was_written_drops_the_rest_and_is_idempotent() -> None:
     _, function, host, pipe = await plugged()
     pipe.write(b"a")
     function.send_all(b"one")
     await pipe.close()
-    assert host.log == ["disconnected", "lost NoneType"]
+    assert host.log == ["out 1", "disconnected", "lost NoneType"]
     await pipe.close()
-    assert len(host.log) == 2
+    assert len(host.log) == 3
 
 
 async def test_close_without_start_releases() -> None:

@@ -3,7 +3,7 @@
 import logging
 from contextlib import AsyncExitStack
 
-from usbmux.errors import UsbDisconnectedError
+from usbmux.errors import UsbAccessError, UsbDisconnectedError
 from usbmux.usb.apple import DEFAULT_MODE, choose_mux_interface, device_name, guess_mode, port_path
 from usbmux.usb.configuration import configure_and_claim
 from usbmux.usb.descriptors import DeviceDescriptors
@@ -53,6 +53,7 @@ class LibusbCandidate:
         self.device = device
         self._sizes = sizes
         self._modes = modes
+        self._session: UsbSession | None = None
 
     @property
     def name(self) -> str:
@@ -66,12 +67,15 @@ class LibusbCandidate:
             anew: Set the configuration even if it is in force already.
 
         Raises:
-            UsbAccessError: The device node may not be opened, or another process has the interface.
+            UsbAccessError: It is open already, the device node may not be opened, or another process has the interface.
             UsbDisconnectedError: It is gone, or about to come back in another mode.
             UsbError: It could not be done now; trying again may help.
         """
+        if self._session is not None and not self._session.is_closed:
+            # Not left to the claim: before that, the phone would be asked to change its mode or configuration.
+            raise UsbAccessError(f"cannot open {self.name}: it is open already")
         async with AsyncExitStack() as stack:
-            session = UsbSession(self.device)
+            session = self._session = UsbSession(self.device)
             stack.push_async_callback(session.close)
             await session.open()
             mode = self._modes.mode_to_try(self.device)

@@ -156,7 +156,7 @@ class LibusbBus:
         candidate = LibusbCandidate(device, self._sizes, self._modes)
         if choose_mux_interface(device) is not None:
             self._present[place] = candidate
-            self._listener.device_arrived(candidate)
+            self._report(candidate, is_arrival=True)
         elif is_phone_without_mux(device):
             self._present[place] = candidate
             self._spawn(self._show_mux(candidate))
@@ -167,7 +167,19 @@ class LibusbBus:
         candidate = self._present.pop(place, None)
         if candidate is None or self._listener is None or choose_mux_interface(candidate.device) is None:
             return
-        self._listener.device_left(candidate)
+        self._report(candidate, is_arrival=False)
+
+    def _report(self, candidate: LibusbCandidate, *, is_arrival: bool) -> None:
+        # By the loop, so that what the listener raises does not end the task that looks for changes.
+        asyncio.get_running_loop().call_soon(self._tell, candidate, is_arrival)
+
+    def _tell(self, candidate: LibusbCandidate, is_arrival: bool) -> None:
+        if self._listener is None:
+            return
+        if is_arrival:
+            self._listener.device_arrived(candidate)
+        else:
+            self._listener.device_left(candidate)
 
     async def _show_mux(self, candidate: LibusbCandidate) -> None:
         try:

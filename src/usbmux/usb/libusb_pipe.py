@@ -165,7 +165,9 @@ class LibusbPipe:
         self._reader.stop()
         self._writer.stop()
         if receiver is not None:
-            receiver.pipe_lost(error)
+            # By the loop, so that what it raises does not keep the pipe from being closed. It comes before `close`
+            # returns, which takes several turns.
+            self._loop.call_soon(receiver.pipe_lost, error)
 
     async def _heal(self, endpoint: Endpoint) -> None:
         await endpoint.wait_idle()

@@ -28,16 +28,29 @@ class UsbDeviceInfo:
 
 
 class PipeReceiver(Protocol):
-    """What a pipe calls back. Always in the event loop's thread, never from inside a call into the pipe."""
+    """What a pipe calls back: in the event loop's thread, one call at a time, never from inside a call into the pipe.
+
+    The calls may use the pipe. What they raise goes to the loop's exception handler, and the pipe goes on: the data
+    of such a call is not delivered again.
+    """
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """One bulk IN transfer completed. `data` is valid only during the call; it is never empty."""
+        """The next bytes from the phone, in order, cut anywhere: a transfer of the phone may come in several calls.
+
+        `data` is valid only during the call; it is never empty.
+        """
 
     def slot_freed(self) -> None:
-        """A bulk OUT transfer completed after the pipe had no free slot."""
+        """A bulk OUT transfer completed after the pipe had no free slot; now it has one.
+
+        Comes once after each `BulkPipe.write` that took the last slot, unless the pipe ends before.
+        """
 
     def pipe_lost(self, error: UsbError | None) -> None:
-        """The pipe ended, once: by unplugging or failure (`error`), or by `BulkPipe.close` (None)."""
+        """The pipe ended: by unplugging (`UsbDisconnectedError`), other failure, or `BulkPipe.close` (None).
+
+        The last call, made exactly once for each pipe that was started. The pipe must still be closed.
+        """
 
 
 class BulkPipe(Protocol):
@@ -48,10 +61,19 @@ class BulkPipe(Protocol):
         """Who this is."""
 
     def start(self, receiver: PipeReceiver) -> None:
-        """Begin to read. Call once, before anything is written."""
+        """Begin to read. Call once, before anything is written.
+
+        If the phone is gone by now, `pipe_lost` follows.
+
+        Raises:
+            LocalProtocolError: The pipe was started before, or is closed.
+        """
 
     def has_free_slot(self) -> bool:
-        """Whether `write` may be called now. The number of transfers in flight is bounded."""
+        """Whether `write` may be called now. The number of transfers in flight is bounded.
+
+        There is none before the start, after the end, and once the pipe is being closed.
+        """
 
     def write(self, packet: bytes) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
@@ -61,7 +83,12 @@ class BulkPipe(Protocol):
         """
 
     async def close(self) -> None:
-        """Stop all transfers and release the interface. Idempotent; `pipe_lost(None)` comes first."""
+        """Stop all transfers and release the interface; afterwards the candidate can be opened again.
+
+        What was written goes out first, unless that takes longer than 0.5 s. Before this returns, `pipe_lost(None)`
+        comes to a pipe that was started and is not lost. Idempotent: every call returns when all is done, which it
+        will be even if the caller is cancelled.
+        """
 
 
 class UsbCandidate(Protocol):
@@ -74,38 +101,52 @@ class UsbCandidate(Protocol):
     async def open(self, *, anew: bool = False) -> BulkPipe:
         """Configure the device, claim its mux interface and read who it is.
 
+        Cancelled, it leaves the device closed.
+
         Args:
             anew: Set the configuration even if it is in force already, which also resets the endpoints: for a phone
                 that did not come up.
 
         Raises:
+            UsbAccessError: It is open, or being opened, already; or the system or another process does not let us.
             UsbDisconnectedError: It is gone, or about to come back as another candidate.
             UsbError: It could not be done now; trying again may help.
         """
 
 
 class BusListener(Protocol):
-    """Who wants to know of comings and goings on a bus. Called in the event loop's thread."""
+    """Who wants to know of comings and goings on a bus.
+
+    Called in the event loop's thread, never from inside a call into the bus. What it raises goes to the loop's
+    exception handler, and the bus goes on.
+    """
 
     def device_arrived(self, candidate: UsbCandidate) -> None:
         """A device with a mux interface appeared, or was there when the bus was started."""
 
     def device_left(self, candidate: UsbCandidate) -> None:
-        """It disappeared. An opened pipe also reports this by itself; either may come first."""
+        """It disappeared, for good: after a replug there is another candidate.
+
+        An opened pipe also reports this by itself; either may come first.
+        """
 
 
 class UsbBus(Protocol):
     """A place where phones are plugged in."""
 
     async def start(self, listener: BusListener) -> None:
-        """Report every device present and from now on every change.
+        """Report every device present, possibly after this has returned, and from now on every change.
 
         Raises:
+            LocalProtocolError: It is started already.
             UsbError: The bus cannot be used at all (no library, no permission).
         """
 
     def rescan(self) -> None:
-        """Look at once for changes that the bus may not have reported."""
+        """Look at once for changes that the bus may not have reported. Harmless at any time."""
 
     async def close(self) -> None:
-        """Stop reporting and free the bus. The pipes must be closed already."""
+        """Stop reporting at once and free the bus. The pipes must be closed already.
+
+        Idempotent; the bus may be started again, and then reports anew what is present.
+        """

@@ -48,6 +48,11 @@ class UsbSession:
         self._closing: asyncio.Task[None] | None = None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether `close` has come to its end."""
+        return self._closing is not None and self._closing.done()
+
+    @property
     def handle(self) -> Handle:
         """The opened device."""
         if self._handle is None:

@@ -65,6 +65,7 @@ class SimulatedPipe:
         self._incoming: deque[bytes] = deque()
         self._is_transfer_due = False
         self._is_ended = False
+        self._is_closed = False
         self._error: UsbError | None = None
         self._finished = asyncio.Event()
 
@@ -77,13 +78,14 @@ class SimulatedPipe:
         """Begin to read. Call once, before anything is written.
 
         Raises:
-            LocalProtocolError: It was started before.
+            LocalProtocolError: It was started before, or is closed.
         """
-        if self._receiver is not None:
-            raise LocalProtocolError("the pipe is started already")
+        if self._receiver is not None or self._is_closed:
+            raise LocalProtocolError("the pipe is started or closed already")
         self._receiver = receiver
         if self._is_ended:
-            self._loop.call_soon(receiver.pipe_lost, self._error)
+            self._finished.clear()
+            self._loop.call_soon(self._tell_lost, receiver)
         else:
             self._function.connected(self._send)
 
@@ -103,7 +105,10 @@ class SimulatedPipe:
         self._schedule()
 
     async def close(self) -> None:
-        """Drop what was not transferred yet and release the interface. Idempotent; `pipe_lost(None)` comes first."""
+        """Hand over what was written and release the interface. Idempotent; `pipe_lost(None)` comes first."""
+        self._is_closed = True
+        while self._outgoing and not self._is_ended:
+            self._transfer_out(self._outgoing.popleft())
         self.end(None)
         await self._finished.wait()
 
@@ -118,10 +123,15 @@ class SimulatedPipe:
 
     def _finish(self, receiver: PipeReceiver | None) -> None:
         self._released()
+        if receiver is None:
+            self._finished.set()
+        else:
+            self._function.disconnected()
+            self._tell_lost(receiver)
+
+    def _tell_lost(self, receiver: PipeReceiver) -> None:
         try:
-            if receiver is not None:
-                self._function.disconnected()
-                receiver.pipe_lost(self._error)
+            receiver.pipe_lost(self._error)
         finally:
             self._finished.set()
 
@@ -138,6 +148,14 @@ class SimulatedPipe:
     def _transfer(self) -> None:
         # What the callbacks queue meanwhile waits for the loop's next turn, so that other work gets its share.
         self._is_transfer_due = False
+        try:
+            self._transfer_all()
+        finally:
+            # A callback that raised does not stop the rest.
+            if self._outgoing or self._incoming:
+                self._schedule()
+
+    def _transfer_all(self) -> None:
         assert self._receiver is not None
         was_full = len(self._outgoing) >= self._slots
         for _ in range(len(self._outgoing)):
@@ -219,6 +237,7 @@ class SimulatedBus:
         self._ports: dict[UsbFunction, int] = {}
         self._last_address = 0
         self._listener: BusListener | None = None
+        self._starts = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def plug(self, function: UsbFunction) -> None:
@@ -260,6 +279,7 @@ class SimulatedBus:
         if self._listener is not None:
             raise LocalProtocolError("the bus is started already")
         self._listener = listener
+        self._starts += 1
         self._loop = asyncio.get_running_loop()
         for candidate in self._candidates.values():
             self._report(candidate, is_arrival=True)
@@ -274,12 +294,12 @@ class SimulatedBus:
 
     def _report(self, candidate: SimulatedCandidate, *, is_arrival: bool) -> None:
         if self._listener is not None and self._loop is not None:
-            self._loop.call_soon(self._tell, self._listener, candidate, is_arrival)
+            self._loop.call_soon(self._tell, self._starts, candidate, is_arrival)
 
-    def _tell(self, listener: BusListener, candidate: SimulatedCandidate, is_arrival: bool) -> None:
-        if listener is not self._listener:
+    def _tell(self, start: int, candidate: SimulatedCandidate, is_arrival: bool) -> None:
+        if self._listener is None or start != self._starts:
             return
         if is_arrival:
-            listener.device_arrived(candidate)
+            self._listener.device_arrived(candidate)
         else:
-            listener.device_left(candidate)
+            self._listener.device_left(candidate)
