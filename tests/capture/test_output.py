@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import stat
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,20 @@ from usbmux.capture.output import FileOutput, QueuedOutput, open_output
 from usbmux.errors import UsbmuxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture
-def size_limit() -> Iterator[int]:
-    """No file of this process may become longer than this; there is no smaller disk at hand."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield 100
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+LIMITED = """
+import logging, resource, sys
+from usbmux.capture.output import open_output
+logging.basicConfig(stream=sys.stderr)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # of this process alone, whose own output goes to pipes
+output = open_output(sys.argv[1])
+output.write(b"x" * 60)
+output.write(b"y" * 60)
+output.write(b"z")
+output.close()
+"""
 
 
 def test_file_is_for_its_owner_alone_and_has_each_record_at_once(tmp_path: Path) -> None:
@@ -57,17 +61,11 @@ def test_disk_is_full_first_record_fails_said_once(caplog: pytest.LogCaptureFixt
     assert caplog.messages == ["/dev/full: No space left on device; nothing more is written to it"]
 
 
-def test_disk_becomes_full_amid_a_record_whole_records_stay(
-    tmp_path: Path, size_limit: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_disk_becomes_full_amid_a_record_whole_records_stay(tmp_path: Path) -> None:
     path = tmp_path / "trace"
-    output = open_output(str(path))
-    output.write(b"x" * 60)
-    output.write(b"y" * 60)
-    output.write(b"z")
-    output.close()
+    child = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True, check=True)
     assert path.read_bytes() == b"x" * 60
-    assert len(caplog.records) == 1
+    assert len(child.stderr.splitlines()) == 1
 
 
 def test_pipe_is_read_gets_everything_that_was_written_before_the_close() -> None:
