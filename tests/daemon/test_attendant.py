@@ -162,7 +162,7 @@ async def test_cannot_be_opened_is_tried_again_then_quarantined_and_then_opened_
 
 
 async def test_silent_phone_is_tried_again_after_growing_rests(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     patience = Patience(quarantine_s=0.01, longest_quarantine_s=0.02)
     settings = MuxSettings(handshake_timeout_s=0.01)
     attendant = DeviceAttendant(asyncio.get_running_loop(), DeviceRegistry(), settings, patience)

@@ -93,26 +93,29 @@ class DeviceAttendant:
 
     async def _attend(self, candidate: UsbCandidate) -> None:
         """The life of one phone. Ends when it is gone."""
-        failures = 0
+        failures, told = 0, ""
         while True:
             started = self._loop.time()
             try:
-                reason = await self._serve(candidate, anew=failures > 0)
+                reason, is_gone = await self._serve(candidate, anew=failures > 0)
             except UsbDisconnectedError as error:
                 logger.debug("%s: %s", candidate.name, error)
                 return
             except UsbError as error:
-                reason = str(error)
-                logger.error("%s: %s", candidate.name, error)
+                reason, is_gone = str(error), False
             if self._is_closing or candidate in self._gone:
                 return
             is_steady = self._loop.time() - started >= self._patience.steady_after_s
             failures = 1 if is_steady else failures + 1
             self._settle(candidate)
-            await self._quarantine(candidate, failures, reason)
+            rest_s = self._rest_s(failures)
+            level = logging.DEBUG if reason == told else logging.INFO if is_gone else logging.ERROR
+            logger.log(level, "%s: %s; looking again in %g s", candidate.name, reason, rest_s)
+            told = reason
+            await asyncio.sleep(rest_s)  # one that is only gone leaves the bus meanwhile, which ends this task
 
-    async def _serve(self, candidate: UsbCandidate, *, anew: bool) -> str:
-        """Open the phone and serve it until its link ends; return why it did.
+    async def _serve(self, candidate: UsbCandidate, *, anew: bool) -> tuple[str, bool]:
+        """Open the phone and serve it until its link ends; return why it did, and whether the phone is gone.
 
         Raises:
             UsbError: It could not be opened.
@@ -127,9 +130,8 @@ class DeviceAttendant:
                 logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
                 self._settle(candidate)
             reason = await link.ended
-            level = logging.INFO if link.is_gone or self._is_closing else logging.ERROR
-            logger.log(level, "%s: %s", pipe.info.serial_number, reason)
-            return reason
+            logger.info("%s: %s", pipe.info.serial_number, reason)
+            return reason, link.is_gone
         finally:
             link.shut_down("usbmuxd ends the link")
             if device_id is not None:
@@ -150,12 +152,9 @@ class DeviceAttendant:
                 logger.debug("%s: not yet: %s", candidate.name, error)
             await asyncio.sleep(self._patience.open_step_s)
 
-    async def _quarantine(self, candidate: UsbCandidate, failures: int, reason: str) -> None:
-        """Rest; a phone that is only gone leaves the bus meanwhile, which ends its task."""
+    def _rest_s(self, failures: int) -> float:
         patience = self._patience
-        rest_s = min(patience.quarantine_s * 2 ** min(failures - 1, 16), patience.longest_quarantine_s)
-        logger.info("%s: %s; looking again in %g s", candidate.name, reason, rest_s)
-        await asyncio.sleep(rest_s)
+        return min(patience.quarantine_s * (1 << min(failures - 1, 16)), patience.longest_quarantine_s)
 
     def _settle(self, candidate: UsbCandidate) -> None:
         self._arriving.discard(candidate)
