@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test coverage fix lock clean
+.PHONY: help demo check test test-kernel coverage fix lock clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: ## make .venv and show a simulated phone, the daemon and a forwarded port
 	@scripts/setup
@@ -13,6 +13,9 @@ check: ## before every commit: format, lint, types, imports and the quick tests
 
 test: ## everything, the programs of others included; installs what it needs
 	@scripts/test
+
+test-kernel: ## only the tests on a real kernel, in QEMU; a part of test
+	@scripts/test-kernel
 
 coverage: ## show the branches of both protocols that no test takes
 	@scripts/setup
