@@ -10,6 +10,7 @@ from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, No
 from usbmux.control.server import RequestInvalid, RequestReceived, ServerSession, ServerState
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.readiness import Readiness
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import Answerable, RequestAnswerer
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
@@ -50,8 +51,7 @@ class ClientLink:
         self._output = bytearray()
         self._stream: DeviceStream | None = None
         self._answering: asyncio.Task[None] | None = None
-        self._reading = False
-        self._writing = False
+        self._readiness: Final = Readiness(loop, sock, on_readable=self._on_readable, on_writable=self._on_writable)
         self._input_ended = False
         self._finished = False
 
@@ -65,7 +65,7 @@ class ClientLink:
 
     def start(self) -> None:
         """Begin to read requests."""
-        self._read_on()
+        self._readiness.read(True)
 
     def notify(self, message: Notification) -> None:
         """See `Subscriber`."""
@@ -91,7 +91,7 @@ class ClientLink:
             return
         if not data:
             self._input_ended = True
-            self._read_no_more()
+            self._readiness.read(False)
         else:
             self._session.receive_data(data)
         self._serve()
@@ -156,7 +156,7 @@ class ClientLink:
             logger.warning("%s: %s", self, error)
             self._reply(Result(ResultCode.CONNECTION_REFUSED))
             return
-        self._read_no_more()
+        self._readiness.read(False)
 
     # StreamHandler, until the phone has answered
 
@@ -199,7 +199,7 @@ class ClientLink:
         if len(self._output) > MAX_OUTPUT:
             logger.warning("%s: cut off: %d bytes unread", self, len(self._output))
             self._finish()
-        elif not self._writing:
+        elif not self._readiness.is_writing:
             self._flush()
 
     def _flush(self) -> None:
@@ -212,9 +212,9 @@ class ClientLink:
             return
         del self._output[:taken]
         if self._output:
-            self._write_on()
+            self._readiness.write(True)
         else:
-            self._write_no_more()
+            self._readiness.write(False)
 
     def _on_writable(self) -> None:
         self._flush()
@@ -222,11 +222,11 @@ class ClientLink:
 
     def _finish_if_done(self) -> None:
         if self._finished or self._busy():
-            self._read_no_more()
+            self._readiness.read(False)
         elif self._input_ended or self._session.state is ServerState.CLOSING:
             self._finish()
         else:
-            self._read_on()
+            self._readiness.read(True)
 
     def _finish(self) -> None:
         if not self._finished:
@@ -236,26 +236,5 @@ class ClientLink:
 
     def _detach_socket(self) -> None:
         self._finished = True
-        self._read_no_more()
-        self._write_no_more()
+        self._readiness.end()
         self._host.registry.unsubscribe(self)
-
-    def _read_on(self) -> None:
-        if not self._reading:
-            self._reading = True
-            self._loop.add_reader(self._sock, self._on_readable)
-
-    def _read_no_more(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self._sock)
-
-    def _write_on(self) -> None:
-        if not self._writing:
-            self._writing = True
-            self._loop.add_writer(self._sock, self._on_writable)
-
-    def _write_no_more(self) -> None:
-        if self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._sock)

@@ -15,6 +15,7 @@ from typing import Final
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.hangup import HangupWatch
+from usbmux.daemon.readiness import Readiness
 from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.stream")
@@ -56,8 +57,7 @@ class PassThrough:
         self._early = memoryview(early)
         self._backlog: deque[bytes | memoryview] = deque([greeting])
         self._greeting_left = len(greeting)
-        self._reading = False
-        self._writing = False
+        self._readiness: Final = Readiness(loop, sock, on_readable=self._on_readable, on_writable=self._on_writable)
         self._input_ended = False
         self._deaf = False
         """The client takes nothing any more: what comes for it is dropped."""
@@ -92,12 +92,12 @@ class PassThrough:
             chunk, self._early = self._early[:room], self._early[room:]
             self._send_to_phone(bytes(chunk))
         if not self._early and self._stream.send_room and not self._input_ended and not self._stream_closed:
-            self._read_on()
+            self._readiness.read(True)
 
     def _on_readable(self) -> None:
         room = self._stream.send_room
         if not room:
-            self._read_no_more()
+            self._readiness.read(False)
             return
         try:
             data = self._sock.recv(min(room, READ_SIZE))
@@ -114,25 +114,15 @@ class PassThrough:
         self._sent_bytes += len(data)
         self._stream.send(data)
         if not self._stream.send_room:
-            self._read_no_more()
+            self._readiness.read(False)
 
     def _end_input(self) -> None:
         self._input_ended = True
-        self._read_no_more()
+        self._readiness.read(False)
         if self._deaf:
             self._stream.close()
         else:
             self._stream.shutdown_write()
-
-    def _read_on(self) -> None:
-        if not self._reading:
-            self._reading = True
-            self._loop.add_reader(self._sock, self._on_readable)
-
-    def _read_no_more(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self._sock)
 
     # Phone to client
 
@@ -145,7 +135,7 @@ class PassThrough:
             self._backlog.append(bytes(data))
         elif (taken := self._write(data)) < len(data) and not self._deaf:
             self._backlog.append(bytes(data[taken:]))
-            self._write_on()
+            self._readiness.write(True)
 
     def _on_writable(self) -> None:
         self._flush_backlog()
@@ -160,9 +150,9 @@ class PassThrough:
                 return
             if taken < len(chunk):
                 self._backlog.appendleft(memoryview(chunk)[taken:])
-                self._write_on()
+                self._readiness.write(True)
                 return
-        self._write_no_more()
+        self._readiness.write(False)
 
     def _write(self, data: memoryview | bytes) -> int:
         """Give the client what it takes now, and acknowledge that to the phone."""
@@ -182,7 +172,7 @@ class PassThrough:
     def _become_deaf(self, in_hand: int = 0) -> None:
         """Nobody reads any more; `in_hand` bytes were taken off the backlog already."""
         self._deaf = True
-        self._write_no_more()
+        self._readiness.write(False)
         dropped = in_hand + sum(len(chunk) for chunk in self._backlog) - self._greeting_left
         self._backlog.clear()
         self._greeting_left = 0
@@ -194,16 +184,6 @@ class PassThrough:
         else:
             # What the client wrote before it went is still in its socket; the phone may be slow to take it.
             self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
-
-    def _write_on(self) -> None:
-        if not self._writing:
-            self._writing = True
-            self._loop.add_writer(self._sock, self._on_writable)
-
-    def _write_no_more(self) -> None:
-        if self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._sock)
 
     # Endings
 
@@ -227,7 +207,7 @@ class PassThrough:
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`. What the phone sent before is still delivered (T17)."""
         self._stream_closed = True
-        self._read_no_more()
+        self._readiness.read(False)
         level = logging.WARNING if cause is CloseCause.VIOLATED else logging.INFO
         counts = f"{self._sent_bytes} bytes to the phone, {self._received_bytes} from it"
         logger.log(level, "%s: %s %s; %s", self._stream, cause.name.lower(), text, counts)
@@ -240,8 +220,7 @@ class PassThrough:
         self._ended = True
         if self._giving_up is not None:
             self._giving_up.cancel()
-        self._read_no_more()
-        self._write_no_more()
+        self._readiness.end()
         self._watch.remove(self._sock)
         self._farewells.say(self._sock)
         self._on_end()
