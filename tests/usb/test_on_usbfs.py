@@ -24,6 +24,7 @@ def preload(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cases", sorted(path.name for path in _CASES.glob("*_cases.py")))
 def test_libusb_on_fake_usbfs_passes(cases: str, preload: Path) -> None:
     pytest.importorskip("usb1", reason="the libusb binding is not installed")
