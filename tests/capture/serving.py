@@ -49,6 +49,7 @@ async def serving(folder: Path, function: UsbFunction, *sinks: TraceSink) -> Asy
         await daemon.wait_settled(PATIENCE_S)
         yield AsyncClient(path, timeout_s=PATIENCE_S)
         (device,) = daemon.registry
+        # Nobody announces that the last handler has gone.
         while device.link.handlers:  # noqa: ASYNC110
             await asyncio.sleep(0)
 

@@ -15,6 +15,7 @@ def test_all_is_sorted_and_every_name_is_there() -> None:
 
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'usbmux' has no attribute 'NoSuchName'"):
+        # As an attribute the type checker would refuse it, and rightly.
         getattr(usbmux, "NoSuchName")  # noqa: B009
 
 

@@ -118,6 +118,7 @@ async def test_link_idle_nothing_keeps_the_loop_busy(serve: Serve) -> None:
     await asyncio.sleep(0.05)  # until the last acknowledgement has gone out
     wakeups = 0
     loop = asyncio.get_running_loop()
+    # Its calls are the only place where an idle loop's wake-ups can be counted.
     selector = loop._selector  # type: ignore[attr-defined]
     select = selector.select
 

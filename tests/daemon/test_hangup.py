@@ -114,6 +114,7 @@ async def test_two_hang_up_together_and_the_first_removes_the_second_it_is_not_c
         other.close()
 
     for number, (near, _) in enumerate(pairs):
+        # The default binds the number of this turn; the checker cannot infer a lambda that has one.
         watch.add(near, lambda number=number: remove_other(number))  # type: ignore[misc]
     for _, far in pairs:
         far.close()

@@ -89,6 +89,11 @@ def test_handshake_unanswered_version_is_repeated_until_the_deadline(asked: Wire
     expect_failed(asked, "no answer to VERSION within 5 s")
 
 
+def test_handshake_woken_too_early_does_nothing(asked: Wire) -> None:
+    asked.session.handle_timer(asked.now + 0.5)
+    asked.expect_nothing()
+
+
 def test_handshake_version_that_cannot_be_sent_is_not_repeated(make_wire: MakesWire) -> None:
     wire = make_wire()
     for _ in range(3):
