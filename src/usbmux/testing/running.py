@@ -66,6 +66,7 @@ class RunningDaemon:
         try:
             self._started.result()
         except BaseException:
+            self._thread.join()  # it says that it failed before it has ended
             self._directory.cleanup()
             raise
         return self
