@@ -27,6 +27,7 @@ from tests.usb.usbfs.subjects import until
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError
 from usbmux.mux.segment import Flags
 from usbmux.testing import PhoneOptions, SimulatedPhone, echo
+from usbmux.usb.pipe import MAX_WRITE_BYTES
 
 _HEADERS = 36
 _LARGEST = 65535
@@ -206,6 +207,23 @@ async def test_started_all_slots_taken_write_is_refused(rig: Rig) -> None:
         receiver.write(b"one too many")
     await until(lambda: len(phone.transfers) == count)
     assert phone.transfers == [bytes([number]) * 100 for number in range(count)]
+    await finish(pipe, receiver)
+
+
+@pytest.mark.asyncio
+async def test_started_two_of_the_longest_packets_take_all_slots(rig: Rig) -> None:
+    phone = Phone()
+    pipe, receiver = await started(rig, phone)
+    longest = MAX_WRITE_BYTES - 4
+
+    receiver.write(bytes(longest))
+    assert receiver.has_free_slot()
+    receiver.write(bytes(longest))
+    assert not receiver.has_free_slot()
+
+    await until(lambda: receiver.slots_freed == 1)
+    assert receiver.has_free_slot()
+    await until(lambda: [len(transfer) for transfer in phone.transfers] == [longest, longest])
     await finish(pipe, receiver)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.daemon.harness import UDID, Harness, HeldPort, some_bytes, turns
+from usbmux.mux.settings import MuxSettings
 from usbmux.testing import PhoneOptions, SimulatedPhone, echo, pattern, source
 
 if TYPE_CHECKING:
@@ -85,6 +86,21 @@ async def test_phone_window_shrinks_opens_and_is_tiny_every_byte_arrives(serve: 
         stream.set_window(windows[len(received) % len(windows)] or 256)
         received += await stream.read(len(received) % 977 + 1)
     assert bytes(received) == data
+    await sending
+    port.end()
+    await harness.quiet()
+
+
+async def test_phone_tells_of_its_open_window_only_when_asked_every_byte_arrives(serve: Serve) -> None:
+    port = HeldPort()
+    options = PhoneOptions(window=65536, acknowledge="received", announce_window=False)
+    phone = SimulatedPhone(UDID, ports={7: port}, options=options)
+    harness = await serve(phone, mux=MuxSettings(zero_window_probe_s=0.01, longest_zero_window_probe_s=0.02))
+    client = await harness.stream(7)
+    stream = await port.stream()
+    data = some_bytes(MEBIBYTE // 2)
+    sending = asyncio.create_task(client.send(data))
+    assert await stream.readexactly(len(data)) == data
     await sending
     port.end()
     await harness.quiet()

@@ -19,6 +19,7 @@ def phone(
     acknowledge: Literal["delivered", "received"] = "delivered",
     max_segment: int = 32768,
     reset_after: int | None = None,
+    announce_window: bool = True,
 ) -> Wire:
     options = PhoneOptions(
         window=window,
@@ -27,6 +28,7 @@ def phone(
         initial_sequence=500,
         reset_after=reset_after,
         reset_text=b"enough",
+        announce_window=announce_window,
     )
     return running(options=options)
 
@@ -213,6 +215,19 @@ def test_established_received_acknowledges_at_once_and_shrinks_the_window() -> N
     wire.expect("22 > 1000: [.] seq 501 ack 1025 win 2048 length 0")
     wire.inject(ACK, 1025, 501, bytes(2048))
     wire.expect("22 > 1000: [.] seq 501 ack 3073 win 0 length 0")
+    assert wire.violations == []
+
+
+def test_established_window_not_announced_is_told_when_the_host_asks() -> None:
+    wire = phone(window=1024, acknowledge="received", announce_window=False)
+    connection = wire.establish()
+    wire.inject(ACK, 1, 501, bytes(1024))
+    wire.expect("22 > 1000: [.] seq 501 ack 1025 win 0 length 0")
+    connection.read(1024)
+    connection.flush()
+    wire.expect()
+    wire.inject(ACK, 1025, 501)
+    wire.expect("22 > 1000: [.] seq 501 ack 1025 win 1024 length 0")
     assert wire.violations == []
 
 

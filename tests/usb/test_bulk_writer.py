@@ -55,14 +55,50 @@ class Events:
         self.errors.append(error)
 
 
-def running_writer(handle: ScriptedHandle, events: Events, slots: int = 4) -> BulkWriter:
-    writer = BulkWriter(handle, DirectPump(), 0x04, events, max_packet_size=512, slots=slots)
+def running_writer(handle: ScriptedHandle, events: Events, slots: int = 4, slot_bytes: int = 1000) -> BulkWriter:
+    writer = BulkWriter(handle, DirectPump(), 0x04, events, max_packet_size=512, slots=slots, slot_bytes=slot_bytes)
     writer.resume()
     return writer
 
 
 def no_zero_packet(transfer: ScriptedTransfer) -> Exception | None:
     return usb1.USBErrorNotSupported() if transfer.adds_zero_packet else None
+
+
+@pytest.mark.asyncio
+async def test_bytes_in_flight_at_the_bound_no_slot_is_free_until_one_write_ends() -> None:
+    handle, events = ScriptedHandle(), Events()
+    writer = running_writer(handle, events, slot_bytes=1000)
+
+    writer.write(bytes(999))
+    assert writer.has_free_slot()
+    writer.write(bytes(2000))
+    assert not writer.has_free_slot()
+    first, second = handle.submitted
+    first.end(TransferStatus.COMPLETED)
+    assert not writer.has_free_slot()
+    assert events.slots_freed == 0
+    second.end(TransferStatus.COMPLETED)
+
+    assert writer.has_free_slot()
+    assert events.slots_freed == 1
+
+
+@pytest.mark.asyncio
+async def test_bytes_sent_before_a_stall_count_no_more() -> None:
+    handle, events = ScriptedHandle(), Events()
+    writer = running_writer(handle, events, slot_bytes=1000)
+    writer.write(bytes(1500))
+
+    handle.submitted[0].end(TransferStatus.STALL, 1024)
+    writer.stop()
+    await writer.wait_idle()
+    writer.resume()
+
+    assert handle.sent == [bytes(476)]
+    assert writer.has_free_slot()
+    writer.write(bytes(600))
+    assert not writer.has_free_slot()
 
 
 @pytest.mark.asyncio

@@ -76,6 +76,7 @@ class TcpConnection:
         """The acknowledgement that we sent last."""
         self.rcv_wnd: Final = settings.receive_window
         self._settings: Final = settings
+        self._acknowledge_bytes: Final = int(settings.receive_window * settings.acknowledge_share)
         self._emit: Final = emit
         self._queue = SendBuffer()
         self._syn_due = True
@@ -83,6 +84,9 @@ class TcpConnection:
         self._reset_due: bytes | None = None
         self._was_full = False
         self._acknowledge_deadline: float | None = None
+        self._probe_deadline: float | None = None
+        """When to ask a phone that has shut its window; None while it is open."""
+        self._probe_pause_s = 0.0
         self._deadline: float | None = now + settings.syn_timeout_s
         """For the answer to SYN, then none; the end of the linger time once our side has ended."""
 
@@ -101,9 +105,11 @@ class TcpConnection:
     @property
     def deadline(self) -> float | None:
         """When `handle_timer` wants to be called."""
-        if self._acknowledge_deadline is None or self._deadline is None:
-            return self._deadline if self._acknowledge_deadline is None else self._acknowledge_deadline
-        return min(self._deadline, self._acknowledge_deadline)
+        earliest = self._deadline
+        for other in (self._acknowledge_deadline, self._probe_deadline):
+            if earliest is None or (other is not None and other < earliest):
+                earliest = other
+        return earliest
 
     @property
     def wants_control(self) -> bool:
@@ -111,9 +117,9 @@ class TcpConnection:
         return self._syn_due or self._acknowledge_due or self._reset_due is not None
 
     @property
-    def wants_data(self) -> bool:
-        """Whether queued data fits into the phone's window."""
-        return len(self._queue) > 0 and self._usable_window() > 0 and self.state is not TcpState.CLOSED
+    def sendable(self) -> int:
+        """How many queued bytes fit into the phone's window."""
+        return max(min(len(self._queue), self._usable_window()), 0)
 
     # What the client does.
 
@@ -182,7 +188,7 @@ class TcpConnection:
         """Take a segment that the phone sent to this connection."""
         match self.state:
             case TcpState.SYN_SENT:
-                self._receive_answer_to_syn(segment)
+                self._receive_answer_to_syn(segment, now)
             case TcpState.ESTABLISHED | TcpState.HALF_CLOSED | TcpState.DRAINING:
                 if segment.flags & Flags.RST:
                     self._end(CloseCause.RESET, reset_text(segment))
@@ -202,6 +208,10 @@ class TcpConnection:
         if self._acknowledge_deadline is not None and now >= self._acknowledge_deadline:
             self._acknowledge_deadline = None
             self._acknowledge_due = True
+        if self._probe_deadline is not None and now >= self._probe_deadline:
+            self._acknowledge_due = True
+            self._probe_pause_s = min(2 * self._probe_pause_s, self._settings.longest_zero_window_probe_s)
+            self._probe_deadline = now + self._probe_pause_s
         if self._deadline is None or now < self._deadline:
             return
         if self.state is TcpState.SYN_SENT:
@@ -228,8 +238,8 @@ class TcpConnection:
 
     def data_segment(self, max_payload: int) -> Segment | None:
         """The next data, at most `max_payload` bytes and never beyond the phone's window."""
-        count = min(len(self._queue), self._usable_window(), max_payload)
-        if count <= 0 or self.state is TcpState.CLOSED:
+        count = min(self.sendable, max_payload)
+        if not count:
             return None
         segment = self._segment(Flags.ACK, self._queue.take(count))
         self.snd_nxt = seq_add(self.snd_nxt, count)
@@ -246,7 +256,7 @@ class TcpConnection:
         self._set_state(TcpState.CLOSED)
         self._queue.clear()
         self._syn_due = self._acknowledge_due = False
-        self._deadline = self._acknowledge_deadline = None
+        self._deadline = self._acknowledge_deadline = self._probe_deadline = None
         self._emit(ConnectionClosed(self, cause, text))
 
     def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
@@ -260,14 +270,22 @@ class TcpConnection:
         """May be negative after the phone has shrunk its window."""
         return self.snd_wnd - seq_diff(self.snd_nxt, self.snd_una)
 
+    def _set_window(self, window: int, now: float) -> None:
+        self.snd_wnd = window
+        if window:
+            self._probe_deadline = None
+        elif self._probe_deadline is None:
+            self._probe_pause_s = self._settings.zero_window_probe_s
+            self._probe_deadline = now + self._probe_pause_s
+
     def _note_progress(self, now: float) -> None:
         """After our side has ended, only silence for the whole linger time gives up (T14)."""
         if self.state in (TcpState.HALF_CLOSED, TcpState.DRAINING):
             self._deadline = now + self._settings.linger_s
 
     def _plan_acknowledgement(self, now: float) -> None:
-        """A quarter of the window taken: at once. Less: soon, so that data may carry it (T10)."""
-        if seq_diff(self.rcv_taken, self.rcv_acked) >= self.rcv_wnd // 4:
+        """Much was taken: at once. Less: soon, so that data may carry it (T10)."""
+        if seq_diff(self.rcv_taken, self.rcv_acked) >= self._acknowledge_bytes:
             self._acknowledge_due = True
         elif self._acknowledge_deadline is None:
             self._acknowledge_deadline = now + self._settings.acknowledge_delay_s
@@ -283,7 +301,7 @@ class TcpConnection:
             self._reset_due = b""
             self._end(CloseCause.FINISHED, "")
 
-    def _receive_answer_to_syn(self, segment: Segment) -> None:
+    def _receive_answer_to_syn(self, segment: Segment, now: float) -> None:
         if self._syn_due:
             self.abort(CloseCause.VIOLATED, f"expected nothing before our SYN, got {segment}")
         elif segment.flags & Flags.RST:
@@ -292,7 +310,7 @@ class TcpConnection:
             self.abort(CloseCause.VIOLATED, f"expected SYN+ACK with ack {self.snd_nxt}, got {segment}")
         else:
             self.snd_una = segment.ack
-            self.snd_wnd = segment.window
+            self._set_window(segment.window, now)
             self.rcv_nxt = self.rcv_taken = seq_add(segment.seq, 1)
             self.rcv_acked = self.rcv_nxt
             self._deadline = None
@@ -321,7 +339,7 @@ class TcpConnection:
         if newly:
             self._note_progress(now)
         self.snd_una = segment.ack
-        self.snd_wnd = segment.window
+        self._set_window(segment.window, now)
         was_full, self._was_full = self._was_full, self.send_room == 0
         if was_full and not self._was_full and self.state is TcpState.ESTABLISHED:
             self._emit(SendRoomOpened(self))

@@ -6,7 +6,7 @@ ride on data and no queue can grow. After any call: drain `next_event`, then `pa
 `deadline` again. The rules M1 to M14 and T1 to T16 are those of docs/protocol/mux.md.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from enum import Enum, auto
 from typing import Final, assert_never
 
@@ -39,6 +39,7 @@ from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
 from usbmux.mux.segment import Flags, Segment, seq_add
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.timers import Timers
+from usbmux.mux.turns import Turns
 from usbmux.mux.version_search import VersionSearch
 
 _OFFER: Final = encode_v1(MuxProtocol.VERSION, Version(2, 0).encode())
@@ -75,8 +76,8 @@ class MuxSession:
         self._timers = Timers[TcpConnection]()
         self._events: deque[Event] = deque()
         self._stray_resets: deque[Segment] = deque()
-        self._control_turns: dict[TcpConnection, None] = {}
-        self._data_turns: dict[TcpConnection, None] = {}
+        self._control_turns: OrderedDict[TcpConnection, None] = OrderedDict()
+        self._data_turns = Turns[TcpConnection]()
         self._resynchronisations = 0
         self._now = now
         self._begin_handshake(now)
@@ -209,7 +210,6 @@ class MuxSession:
         self._link_packets = deque([_OFFER])
         self._stray_resets.clear()
         self._control_turns.clear()
-        self._data_turns.clear()
         self._tx_seq = 0
         self._rx_seq = FIRST_RX_SEQ
 
@@ -237,6 +237,7 @@ class MuxSession:
         if isinstance(event, ConnectionClosed):
             connection = event.connection
             del self._connections[connection.local_port]
+            self._data_turns.forget(connection)
             # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
             rest = event.cause not in (CloseCause.RESET, CloseCause.REFUSED)
             self._ports.release(connection.local_port, self._now, rest=rest)
@@ -246,8 +247,8 @@ class MuxSession:
         """Queue the connection for what it wants to send, behind those that wait already."""
         if connection.wants_control:
             self._control_turns.setdefault(connection)
-        if connection.wants_data:
-            self._data_turns.setdefault(connection)
+        if count := connection.sendable:
+            self._data_turns.join(connection, min(count, self._max_payload))
         self._timers.plan(connection)
 
     def _handle_handshake_timer(self, now: float) -> None:
@@ -262,22 +263,22 @@ class MuxSession:
 
     # Inside: what goes out.
 
+    @property
+    def _max_payload(self) -> int:
+        return self.settings.max_packet_length - HEADER_LENGTH[self._reader.version] - TCP_HEADER_LENGTH
+
     def _next_control_segment(self) -> Segment | None:
         while self._control_turns:
-            connection = next(iter(self._control_turns))
-            del self._control_turns[connection]
+            connection, _ = self._control_turns.popitem(last=False)
             if (segment := connection.control_segment()) is not None:
                 self._plan(connection)
                 return segment
         return None
 
     def _next_data_segment(self) -> Segment | None:
-        """Round robin: who has sent goes to the end of the line."""
-        max_payload = self.settings.max_packet_length - HEADER_LENGTH[self._reader.version] - TCP_HEADER_LENGTH
-        while self._data_turns:
-            connection = next(iter(self._data_turns))
-            del self._data_turns[connection]
-            if (segment := connection.data_segment(max_payload)) is not None:
+        while (connection := self._data_turns.next()) is not None:
+            if (segment := connection.data_segment(self._max_payload)) is not None:
+                self._data_turns.spend(connection, len(segment.payload))
                 self._plan(connection)
                 return segment
         return None

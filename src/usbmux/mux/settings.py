@@ -15,6 +15,12 @@ class MuxSettings:
     """How long a phone may take to answer a SYN. Clients give up at 5 s and want their answer within 4 (T8)."""
     acknowledge_delay_s: float = 0.005
     """How long an acknowledgement may wait for data to ride on (T10)."""
+    acknowledge_share: float = 0.25
+    """The share of our window that is acknowledged at once when it was taken (T10)."""
+    zero_window_probe_s: float = 1.0
+    """How long the phone may keep its window shut before it is asked for the first time (T18)."""
+    longest_zero_window_probe_s: float = 60.0
+    """The time between two questions doubles up to this (T18)."""
     linger_s: float = 30.0
     """How long a connection that our side has ended is kept after the last byte moved (T14)."""
     quarantine_s: float = 10.0

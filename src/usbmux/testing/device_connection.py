@@ -155,7 +155,7 @@ class DeviceConnection:
             pieces.append(piece)
             wanted -= len(piece)
         self._unread_length -= max_length - wanted
-        self._is_ack_due = self._is_ack_due or wanted < max_length
+        self._is_ack_due = self._is_ack_due or (wanted < max_length and self._options.announce_window)
         return b"".join(pieces)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -244,6 +244,9 @@ class DeviceConnection:
         payload = segment.payload
         self.rcv_nxt = seq_add(segment.seq, len(payload))
         if not payload:
+            if not self._options.announce_window:
+                self._is_ack_due = True
+                self.flush()
             return
         if not self._is_closing:
             self._unread.append(memoryview(payload))

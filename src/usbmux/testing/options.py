@@ -21,6 +21,9 @@ class PhoneOptions:
     acknowledge: Literal["delivered", "received"] = "delivered"
     """"delivered": the window is constant and data is acknowledged when the handler has read it.
     "received": it is acknowledged at once, and the window shrinks by what the handler has not read."""
+    announce_window: bool = True
+    """False: what the handler has read is told only in answer to a segment of the host. With "received", a window that
+    was shut then stays so until the host asks."""
     initial_sequence: int = 0xFFFF0000
     """Of every connection; the default makes the numbers wrap after 64 KiB."""
     max_segment: int = 32768

@@ -162,6 +162,7 @@ class BulkWriter:
     Args:
         max_packet_size: wMaxPacketSize in bytes.
         slots: Number of writes in flight.
+        slot_bytes: While as many bytes are in flight, no slot is free.
     """
 
     def __init__(
@@ -173,11 +174,13 @@ class BulkWriter:
         *,
         max_packet_size: int,
         slots: int,
+        slot_bytes: int,
     ) -> None:
         self._address = address
         self._pump = pump
         self._events = events
         self._max_packet_size = max_packet_size
+        self._slot_bytes = slot_bytes
         self._loop = asyncio.get_running_loop()
         self._in_flight = _InFlight()
         self._is_running = False
@@ -188,6 +191,8 @@ class BulkWriter:
         self._idle = [handle.getTransfer(add_zero_packet=True) for _ in range(slots)]
         # In the order of the writes: what has been handed to libusb and has not ended well.
         self._payloads: dict[Transfer, bytes] = {}
+        self._byte_count = 0
+        """Of `_payloads`."""
 
     @property
     def address(self) -> int:
@@ -196,7 +201,8 @@ class BulkWriter:
 
     def has_free_slot(self) -> bool:
         """Whether `write` may be called now."""
-        return self._is_running and not self._is_refusing and len(self._idle) >= self._slots_per_write
+        has_room = len(self._idle) >= self._slots_per_write and self._byte_count < self._slot_bytes
+        return has_room and self._is_running and not self._is_refusing
 
     def write(self, packet: bytes) -> None:
         """Send one packet.
@@ -214,7 +220,7 @@ class BulkWriter:
     def resume(self) -> None:
         """Begin, or send what is left of the writes that a stall stopped."""
         self._is_running = True
-        unfinished, self._payloads = self._payloads, {}
+        unfinished, self._payloads, self._byte_count = self._payloads, {}, 0
         for transfer, payload in unfinished.items():
             self._submit(transfer, payload)
         if self._is_waited_for and self.has_free_slot():
@@ -243,7 +249,7 @@ class BulkWriter:
         self._payloads.clear()
 
     def _submit(self, transfer: Transfer, payload: bytes) -> None:
-        self._payloads[transfer] = payload
+        self._keep(transfer, payload)
         if not self._is_running:
             return
         transfer.setBulk(self._address, payload, callback=self._called_back)
@@ -283,16 +289,20 @@ class BulkWriter:
                 # Nothing is left to send: it ended well before it could be cancelled.
                 self._free(transfer)
             case TransferStatus.STALL | TransferStatus.CANCELLED if not self._is_running:
-                self._payloads[transfer] = rest
+                self._keep(transfer, rest)
             case TransferStatus.STALL if not self._has_stalled:
                 self._has_stalled = True
-                self._payloads[transfer] = rest
+                self._keep(transfer, rest)
                 self._events.endpoint_stalled(self)
             case _:
                 self._events.transfer_failed(_transfer_error(status, "write to the phone"))
 
+    def _keep(self, transfer: Transfer, payload: bytes) -> None:
+        self._byte_count += len(payload) - len(self._payloads.get(transfer, b""))
+        self._payloads[transfer] = payload
+
     def _free(self, transfer: Transfer) -> None:
-        del self._payloads[transfer]
+        self._byte_count -= len(self._payloads.pop(transfer))
         self._idle.append(transfer)
         if self._is_waited_for and self.has_free_slot():
             self._is_waited_for = False

@@ -21,7 +21,7 @@ from usbmux.errors import LocalProtocolError, UsbError
 from usbmux.usb.apple import MuxInterface
 from usbmux.usb.binding import translated
 from usbmux.usb.bulk import BulkReader, BulkWriter, Endpoint
-from usbmux.usb.pipe import PipeReceiver, UsbDeviceInfo
+from usbmux.usb.pipe import MAX_WRITE_BYTES, PipeReceiver, UsbDeviceInfo
 from usbmux.usb.session import UsbSession, call_in_thread
 
 _CANCEL_TIMEOUT_S: Final = 2.0
@@ -66,9 +66,11 @@ class TransferSizes:
     """Bytes of a read."""
     writes: int = 8
     """Number of writes in flight."""
+    write_bytes: int = MAX_WRITE_BYTES
+    """No further write begins while as many bytes are in flight."""
 
     def __post_init__(self) -> None:
-        if self.reads < 1 or self.writes < 2:
+        if self.reads < 1 or self.writes < 2 or self.write_bytes < 1:
             raise ValueError("at least one read and two writes must be in flight")
         if self.read_size < _LARGEST_PACKET_SIZE or self.read_size % _LARGEST_PACKET_SIZE != 0:
             raise ValueError(f"the size of a read must be a multiple of {_LARGEST_PACKET_SIZE}")
@@ -95,6 +97,7 @@ class LibusbPipe:
             self,
             max_packet_size=mux.max_packet_size,
             slots=sizes.writes,
+            slot_bytes=sizes.write_bytes,
         )
 
     @property

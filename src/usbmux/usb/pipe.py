@@ -6,9 +6,13 @@ event loop's thread, without a task or a queue between the transfer and its rece
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from usbmux.errors import UsbError
+
+MAX_WRITE_BYTES: Final = 49152
+"""A pipe takes no further packet while as many bytes are in flight. So at most two of the longest packets are ahead of
+an urgent one, and the endpoint still has its next transfer when one ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class BulkPipe(Protocol):
         """
 
     def has_free_slot(self) -> bool:
-        """Whether `write` may be called now. The number of transfers in flight is bounded.
+        """Whether `write` may be called now. The transfers in flight are bounded in number and in bytes.
 
         There is none before the start, after the end, and once the pipe is being closed.
         """

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbAccessError, UsbDisconnectedError, UsbError
-from usbmux.usb.pipe import BulkPipe, BusListener, PipeReceiver, UsbDeviceInfo
+from usbmux.usb.pipe import MAX_WRITE_BYTES, BulkPipe, BusListener, PipeReceiver, UsbDeviceInfo
 
 _BUS_NUMBER: Final = 1
 _VENDOR_ID: Final = 0x05AC
@@ -62,6 +62,7 @@ class SimulatedPipe:
         self._loop = asyncio.get_running_loop()
         self._receiver: PipeReceiver | None = None
         self._outgoing: deque[bytes] = deque()
+        self._outgoing_bytes = 0
         self._incoming: deque[bytes] = deque()
         self._is_transfer_due = False
         self._is_ended = False
@@ -91,7 +92,7 @@ class SimulatedPipe:
 
     def has_free_slot(self) -> bool:
         """Whether `write` may be called now; never before the start or after the end."""
-        return len(self._outgoing) < self._slots and self._receiver is not None and not self._is_ended
+        return self._has_room() and self._receiver is not None and not self._is_ended
 
     def write(self, packet: bytes) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
@@ -102,13 +103,14 @@ class SimulatedPipe:
         if not self.has_free_slot():
             raise LocalProtocolError("the pipe has no free slot")
         self._outgoing.append(packet)
+        self._outgoing_bytes += len(packet)
         self._schedule()
 
     async def close(self) -> None:
         """Hand over what was written and release the interface. Idempotent; `pipe_lost(None)` comes first."""
         self._is_closed = True
         while self._outgoing and not self._is_ended:
-            self._transfer_out(self._outgoing.popleft())
+            self._transfer_out()
         self.end(None)
         await self._finished.wait()
 
@@ -157,11 +159,11 @@ class SimulatedPipe:
 
     def _transfer_all(self) -> None:
         assert self._receiver is not None
-        was_full = len(self._outgoing) >= self._slots
+        was_full = not self._has_room()
         for _ in range(len(self._outgoing)):
             if self._is_ended:
                 return
-            self._transfer_out(self._outgoing.popleft())
+            self._transfer_out()
         if was_full and not self._is_ended:
             self._receiver.slot_freed()
         for _ in range(len(self._incoming)):
@@ -169,7 +171,12 @@ class SimulatedPipe:
                 return
             self._receiver.data_received(self._incoming.popleft())
 
-    def _transfer_out(self, packet: bytes) -> None:
+    def _has_room(self) -> bool:
+        return len(self._outgoing) < self._slots and self._outgoing_bytes < MAX_WRITE_BYTES
+
+    def _transfer_out(self) -> None:
+        packet = self._outgoing.popleft()
+        self._outgoing_bytes -= len(packet)
         self._function.bulk_out(packet)
         is_unfinished = len(packet) % self._function.max_packet_size == 0 and len(packet) > 0
         if is_unfinished and self._zero_length_packets and not self._is_ended:

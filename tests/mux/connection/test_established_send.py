@@ -118,17 +118,6 @@ def test_established_window_shrunken_below_the_flight_waits(wire: Wire) -> None:
     assert connection.send_room == 256
 
 
-def test_established_zero_window_sends_nothing_however_long(wire: Wire) -> None:
-    connection = wire.establish(window=256)
-    wire.send(connection, bytes(100))
-    wire.inject(window=0)
-    wire.advance(3600)
-    wire.expect_nothing()
-    wire.inject(window=256)
-    wire.expect_event(SendRoomOpened(connection))
-    wire.expect(payload=bytes(100))
-
-
 # SendRoomOpened: exactly when the room was 0 and is not any more.
 
 

@@ -166,13 +166,6 @@ def test_half_closed_empty_segments_do_not_count_as_life(wire: Wire, half_closed
     wire.expect(flags=Flags.RST)
 
 
-def test_half_closed_unsent_data_behind_a_closed_window_expires_too(wire: Wire, established: TcpConnection) -> None:
-    wire.send(established, b"abc")
-    wire.inject(window=0)
-    wire.shutdown_write(established)
-    expect_expired(wire, established)
-
-
 def test_half_closed_linger_time_is_a_setting(make_wire: MakesWire) -> None:
     wire = make_wire(MuxSettings(linger_s=2.5))
     wire.shake_hands()

@@ -108,4 +108,4 @@ def test_closed_hears_nothing_and_says_nothing() -> None:
     assert connection.control_segment() is None
     assert connection.data_segment(100) is None
     assert not connection.wants_control
-    assert not connection.wants_data
+    assert not connection.sendable

@@ -68,9 +68,9 @@ def test_egress_data_takes_turns_of_one_packet(make_wire: MakesWire) -> None:
     wire.expect(source=2, destination=2, seq=1, payload=b"aaaa")
     wire.send(second, b"bb")
     wire.expect(source=3, destination=3, seq=1, payload=b"xxxx")
-    wire.expect(source=1, destination=1, seq=5, payload=b"2222")
     wire.expect(source=2, destination=2, seq=5, payload=b"bb")
     wire.expect(source=3, destination=3, seq=5, payload=b"yy")
+    wire.expect(source=1, destination=1, seq=5, payload=b"2222")
     wire.expect(source=1, destination=1, seq=9, payload=b"333")
 
 
