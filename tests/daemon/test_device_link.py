@@ -28,9 +28,9 @@ async def test_phone_sends_control_texts_they_are_logged_by_kind(
     await turns()
     said = [(record.levelname, record.getMessage()) for record in caplog.records if "says" in record.getMessage()]
     assert said == [
-        ("WARNING", f"{UDID} says (kind 3): too large"),
-        ("WARNING", f"{UDID} says (kind 5): odd"),
-        ("INFO", f"{UDID} says (kind 7): fine"),
+        ("WARNING", f"{UDID}: says (kind 3): too large"),
+        ("WARNING", f"{UDID}: says (kind 5): odd"),
+        ("INFO", f"{UDID}: says (kind 7): fine"),
     ]
 
 

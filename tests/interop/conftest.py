@@ -8,6 +8,7 @@ import pytest
 
 from tests.interop.compatibility import CompatibilityTable
 from tests.interop.sshd import SshServer, start_sshd
+from tests.kernel.figures import Figures
 from tests.support.daemon import Daemon, our_command, start_daemon
 from tests.support.process import ChildProcess
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LISTENING = r"^listening address=\S+ port=(\d+)"
+SAME_STIMULI = pytest.StashKey[Figures]()
+DEVIATIONS = pytest.StashKey[Figures]()
 COMPATIBILITY = Path(__file__).parents[2] / "docs/compatibility.md"
 
 
@@ -32,6 +35,29 @@ def compatibility() -> Iterator[CompatibilityTable]:
     yield table
     if os.environ.get("USBMUX_WRITE_DOCS") == "1":
         table.write(COMPATIBILITY)
+
+
+@pytest.fixture(scope="session")
+def same_stimuli(request: pytest.FixtureRequest) -> Figures:
+    return request.config.stash.setdefault(SAME_STIMULI, Figures())
+
+
+@pytest.fixture(scope="session")
+def deviations(request: pytest.FixtureRequest) -> Figures:
+    return request.config.stash.setdefault(DEVIATIONS, Figures())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    figures = terminalreporter.config.stash.get(SAME_STIMULI, None)
+    if figures is not None:
+        terminalreporter.section("the same stimuli")
+        for line in figures.table():
+            terminalreporter.write_line(line)
+    deviations = terminalreporter.config.stash.get(DEVIATIONS, None)
+    if deviations is not None:
+        terminalreporter.section("conformance; cases that someone does not conform to, and what came")
+        for line in [*deviations.lines, *deviations.table()]:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from usbmux.errors import RemoteProtocolError
 from usbmux.mux.packet import Packet, PacketReader, encode_v1, encode_v2
 
 U16 = st.integers(0, 0xFFFF)
@@ -92,3 +94,21 @@ def test_reader_transfers_of_a_reused_buffer_are_not_mixed_up() -> None:
     assert list(reader.receive_data(memoryview(buffer))) == []
     buffer[:] = bytes(20)
     assert [bytes(packet.payload) for packet in reader.receive_data(data[20:])] == [b"payload"]
+
+
+def test_reader_rest_of_a_packet_lost_nothing_of_the_next_one_is_taken_for_it() -> None:
+    reader = PacketReader(2)
+    whole = encode_v2(6, b"a" * 1000, 1, 1)
+    assert list(reader.receive_data(whole[:500])) == []
+    with pytest.raises(RemoteProtocolError, match="impossible length") as lost:
+        list(reader.receive_data(encode_v2(6, b"b" * 1000, 2, 1)))
+    assert lost.value.data.strip(b"b") == b""
+
+
+def test_reader_header_behind_a_continued_packet_may_be_incomplete() -> None:
+    reader = PacketReader(2)
+    stream = encode_v2(6, b"first", 1, 1) + encode_v2(6, b"second", 2, 1)
+    end = len(stream) - 6 - 16 + 7  # one byte short of telling a length
+    assert list(reader.receive_data(stream[:10])) == []
+    assert [packet.payload for packet in reader.receive_data(stream[10:end])] == [b"first"]
+    assert [packet.payload for packet in reader.receive_data(stream[end:])] == [b"second"]

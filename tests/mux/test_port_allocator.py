@@ -46,13 +46,38 @@ def test_ports_in_use_are_skipped_after_the_wrap(ports: PortAllocator) -> None:
 def test_ports_released_to_rest_are_not_used_for_the_quarantine(ports: PortAllocator) -> None:
     for _ in range(ALL):
         ports.allocate(0)
-    ports.release(5, 100, rest=True)
-    ports.release(6, 101, rest=True)
-    assert ports.allocate(109.9) is None
-    assert ports.allocate(110) == 5
-    assert ports.allocate(110.9) is None
-    assert ports.allocate(111) == 6
-    assert ports.allocate(1000) is None
+    for port, when in ((5, 100), (6, 101), (7, 102)):
+        ports.release(port, when, rest=True)
+    ports.release(9, 102, rest=False)
+    ports.release(4, 102, rest=False)
+    assert [ports.allocate(109.9), ports.allocate(110), ports.allocate(111)] == [4, 5, 6]
+    assert ports.allocate(111.9) == 9
+
+
+def test_ports_resting_and_no_other_is_free_longest_rested_is_used(ports: PortAllocator) -> None:
+    for _ in range(ALL):
+        ports.allocate(0)
+    for port, when in ((6, 100), (5, 101), (7, 102)):
+        ports.release(port, when, rest=True)
+    assert ports.allocate(103) == 6
+    assert not ports.is_resting(6, 103)
+    assert [ports.allocate(103) for _ in range(3)] == [5, 7, None]
+
+
+def test_ports_all_end_by_our_own_reset_at_any_rate_go_in_a_circle(ports: PortAllocator) -> None:
+    handed_out = []
+    for _ in range(140_000):
+        port = allocated(ports)
+        ports.release(port, 0, rest=True)
+        handed_out.append(port)
+    assert handed_out == [*range(1, 65536), *range(1, 65536), *range(1, 140_000 - 2 * ALL + 1)]
+
+
+def test_ports_all_others_rest_the_one_in_use_is_left_alone(ports: PortAllocator) -> None:
+    long_lived = allocated(ports)
+    for _ in range(ALL - 1):
+        ports.release(allocated(ports), 0, rest=True)
+    assert allocated(ports) == long_lived + 1
 
 
 def test_ports_resting_are_skipped_in_the_circle(ports: PortAllocator) -> None:

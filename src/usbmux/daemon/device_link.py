@@ -7,6 +7,7 @@ import asyncio
 import logging
 from typing import Final, Protocol, assert_never
 
+from usbmux.daemon.log_budget import LogBudget
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import (
@@ -112,6 +113,7 @@ class DeviceLink:
         self._loop: Final = loop
         self._timer: asyncio.TimerHandle | None = None
         self._in_turn = False
+        self._log_budget: Final = LogBudget()
 
     def start(self) -> None:
         """Begin to read and offer the handshake."""
@@ -207,11 +209,19 @@ class DeviceLink:
                 self._end(reason)
             case DeviceMessage(kind, text):
                 level = logging.INFO if kind == ControlKind.INFO else logging.WARNING
-                logger.log(level, "%s says (kind %d): %s", self.info.serial_number, kind, text)
+                self._log(level, f"says (kind {kind}): {text}")
             case PacketIgnored(reason):
-                logger.debug("%s: ignored %s", self.info.serial_number, reason)
+                self._log(logging.DEBUG, f"ignored {reason}")
             case _:
                 assert_never(event)
+
+    def _log(self, level: int, text: str) -> None:
+        """Write down what the phone causes at will."""
+        if not logger.isEnabledFor(level) or not self._log_budget.take(self.now()):
+            return
+        if withheld := self._log_budget.take_withheld():
+            logger.warning("%s: %d lines about it were withheld", self.info.serial_number, withheld)
+        logger.log(level, "%s: %s", self.info.serial_number, text)
 
     def _end(self, reason: str) -> None:
         if not self.ready.done():

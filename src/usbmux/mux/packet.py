@@ -120,7 +120,7 @@ class PacketReader:
             return
         self._pending += data
         buffer = memoryview(self._pending)
-        rest = yield from self._packets(buffer)
+        rest = yield from self._packets(buffer, is_continued=True)
         # Kept as it is while nothing was cut off; a new object otherwise, because views of this one are out.
         pending = self._pending if len(rest) == len(buffer) else bytearray(rest)
         rest.release()
@@ -135,10 +135,14 @@ class PacketReader:
     def _header_length(self, protocol: int) -> int:
         return HEADER_LENGTH[1] if protocol == MuxProtocol.VERSION else HEADER_LENGTH[self.version]
 
-    def _packets(self, buffer: memoryview) -> Generator[Packet, None, memoryview]:
+    def _packets(self, buffer: memoryview, *, is_continued: bool = False) -> Generator[Packet, None, memoryview]:
         """Yield the whole packets of `buffer` and return the rest."""
         offset = 0
         while (length := self._packet_length(buffer, offset)) and offset + length <= len(buffer):
+            if is_continued and not offset:
+                # The first packet began in an earlier transfer. If the rest of that was lost, the packet was filled up
+                # with the next one, and what follows is no header: it must be found out before the payload is used.
+                self._packet_length(buffer, length)
             yield self._packet(buffer, offset, length)
             offset += length
         return buffer[offset:]

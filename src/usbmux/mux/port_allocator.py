@@ -17,15 +17,20 @@ class PortAllocator:
         self._last = 0
 
     def allocate(self, now: float) -> int | None:
-        """A port that nobody uses, or None when there is none."""
+        """A port that nobody uses, or None when there is none.
+
+        When all the others rest, it is the one that has rested longest: tens of thousands of connections came after
+        it, so the phone is long past its reset.
+        """
         self._release_rested(now)
-        if len(self._used) + len(self._resting) >= LAST_PORT:
+        if len(self._used) >= LAST_PORT:
             return None
-        while True:
-            self._last = self._last % LAST_PORT + 1
-            if self._last not in self._used and self._last not in self._resting:
-                self._used.add(self._last)
-                return self._last
+        if len(self._used) + len(self._resting) >= LAST_PORT:
+            self._last, _end = self._resting.popitem(last=False)
+        else:
+            self._last = self._next_free()
+        self._used.add(self._last)
+        return self._last
 
     def release(self, port: int, now: float, *, rest: bool) -> None:
         """Give a port back, at once or after a quarantine."""
@@ -36,6 +41,12 @@ class PortAllocator:
     def is_resting(self, port: int, now: float) -> bool:
         """Whether the port is in its quarantine."""
         return self._resting.get(port, now) > now
+
+    def _next_free(self) -> int:
+        port = self._last % LAST_PORT + 1
+        while port in self._used or port in self._resting:
+            port = port % LAST_PORT + 1
+        return port
 
     def _release_rested(self, now: float) -> None:
         while self._resting and next(iter(self._resting.values())) <= now:

@@ -358,9 +358,9 @@ class MuxSession:
         resting = self._ports.is_resting(segment.destination_port, self._now)
         if segment.flags & Flags.RST or (resting and not segment.flags & Flags.SYN):
             return
-        self._emit(PacketIgnored(f"no such connection: {segment}"))
         if len(self._stray_resets) >= MAX_STRAY_RESETS:
-            return
+            return  # without a word: words about a flood are another flood
+        self._emit(PacketIgnored(f"no such connection: {segment}"))
         ack = seq_add(segment.seq, len(segment.payload) + (1 if segment.flags & Flags.SYN else 0))
         self._stray_resets.append(
             Segment(

@@ -77,6 +77,13 @@ def connection_in(state: TcpState) -> tuple[TcpConnection, list[Event]]:
     return connection, events
 
 
+def test_new_connection_counts_from_0_and_has_no_window() -> None:
+    events: list[Event] = []
+    connection = TcpConnection(1, 22, MuxSettings(), events.append, 0)
+    assert (connection.snd_una, connection.snd_nxt, connection.snd_wnd) == (0, 0, 0)
+    assert (connection.rcv_nxt, connection.rcv_taken, connection.rcv_acked) == (0, 0, 0)
+
+
 def test_every_edge_of_the_table_has_a_way() -> None:
     assert set(STEPS) == set(LEGAL)
 

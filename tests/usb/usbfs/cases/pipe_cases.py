@@ -198,7 +198,7 @@ async def test_started_transfers_fail_without_hotplug_event_pipe_is_lost(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("error", [errno.ENODEV, errno.ENOMEM, errno.EIO])
-async def test_started_write_not_taken_pipe_is_lost_afterwards(
+async def test_started_read_not_taken_again_pipe_is_lost(
     error: int, host: UsbfsHost, pipe: BulkPipe, phone: UsbfsDevice, received: Received
 ) -> None:
     await until(lambda: len(phone.reads_waiting) == 8)
