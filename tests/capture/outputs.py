@@ -13,13 +13,18 @@ class MemoryOutput:
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
+        self.is_full = False
+        """Then it takes only what is vital."""
 
     @property
     def data(self) -> bytes:
         return b"".join(self.records)
 
-    def write(self, record: bytes, *, is_vital: bool = False) -> None:
+    def write(self, record: bytes, *, is_vital: bool = False) -> bool:
+        if self.is_full and not is_vital:
+            return False
         self.records.append(record)
+        return True
 
     def close(self) -> None:
         pass

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from usbmux import AsyncClient
-from usbmux.capture.traced_bus import TracedBus, TraceSink
 from usbmux.control.address import UnixAddress
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.errors import PortRefusedError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from usbmux.usb.pipe import UsbBus
+    from usbmux.capture.trace_hub import TraceSink
     from usbmux.usb.simulated import UsbFunction
 
 PATIENCE_S = 20.0
@@ -40,11 +40,13 @@ async def serving(folder: Path, function: UsbFunction, *sinks: TraceSink) -> Asy
     """A daemon with one phone; when the block ends, the streams do before the daemon does."""
     simulated = SimulatedBus()
     simulated.plug(function)
-    bus: UsbBus = simulated
-    for sink in sinks:
-        bus = TracedBus(bus, sink)
     path = str(folder / "usbmuxd")
-    daemon = Daemon(DaemonSettings(addresses=(UnixAddress(path),), pair_record_directory=folder / "records"), [bus])
+    daemon = Daemon(
+        DaemonSettings(listen=(ListenSettings(UnixAddress(path)),), pair_record_directory=folder / "records"),
+        [simulated],
+    )
+    for sink in sinks:
+        daemon.hub.add(sink)
     async with daemon, asyncio.timeout(PATIENCE_S):
         await daemon.wait_settled(PATIENCE_S)
         yield AsyncClient(path, timeout_s=PATIENCE_S)

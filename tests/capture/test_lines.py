@@ -54,3 +54,46 @@ def test_link_of_version_1_has_no_counts_and_shows_what_it_cannot_read() -> None
         "in  TCP header cut short at 5 bytes: 73 68 6f 72 74",
         "in  framing lost: mux packet with impossible length 4294967295 (ff ff ff ff ff ff ff ff)",
     ]
+
+
+def test_output_is_full_next_line_taken_is_behind_one_that_counts() -> None:
+    output = MemoryOutput()
+    trace = LineTrace(output)
+    link = trace.link_opened(INFO, START_NS)
+    output.is_full = True
+    link.sent(OFFER, START_NS)
+    link.sent(OFFER, START_NS)
+    output.is_full = False
+    link.received(OFFER, START_NS)
+    output.is_full = True
+    link.ended("unplugged", START_NS)
+    trace.trace_ended(START_NS)
+    trace.trace_ended(START_NS)  # told once
+    said = [line[27 + len(INFO.serial_number) + 1 :] for line in output.data.decode().splitlines()[1:]]
+    assert said == [
+        "--  2 lines dropped: they are read too slowly",
+        "in  VERSION 2.0",
+        "--  1 lines dropped: they are read too slowly",
+    ]
+
+
+class NarrowOutput(MemoryOutput):
+    """Takes no record that is longer than `room`."""
+
+    room = 1000
+
+    def write(self, record: bytes, *, is_vital: bool = False) -> bool:
+        return len(record) <= self.room and super().write(record, is_vital=is_vital)
+
+
+def test_only_a_short_line_would_fit_it_does_not_come_before_the_one_that_counts() -> None:
+    output = NarrowOutput()
+    link = LineTrace(output).link_opened(INFO, START_NS)
+    output.room = 0
+    link.sent(OFFER, START_NS)
+    output.room = len(" VERSION 2.0") + 60
+    link.sent(OFFER, START_NS)
+    output.room = 1000
+    link.sent(OFFER, START_NS)
+    said = [line[27 + len(INFO.serial_number) + 1 :] for line in output.data.decode().splitlines()[1:]]
+    assert said == ["--  2 lines dropped: they are read too slowly", "out VERSION 2.0"]

@@ -54,3 +54,17 @@ def test_block_of_any_data_is_a_multiple_of_4_and_says_its_length_twice(length: 
     block = pcapng.enhanced_packet(0, 0, bytes(length), 0, "x" * length)
     assert len(block) % 4 == 0
     assert struct.unpack_from("<I", block, 4) == struct.unpack_from("<I", block, len(block) - 4) == (len(block),)
+
+
+def test_enhanced_packet_behind_dropped_ones_says_how_many() -> None:
+    assert pcapng.enhanced_packet(0, 0, b"abcd", pcapng.FLAG_OUTBOUND, dropped=258).hex() == (
+        "06000000" "3c000000" "00000000" "00000000" "00000000" "04000000" "04000000" "61626364"
+        "0200" "0400" "02000000" "0400" "0800" "0201000000000000" + END + "3c000000"
+    )  # fmt: skip
+
+
+def test_interface_statistics_has_both_counts() -> None:
+    assert pcapng.interface_statistics(3, 0x0102030405060708, received=258, dropped=2).hex() == (
+        "05000000" "34000000" "03000000" "04030201" "08070605"
+        "0400" "0800" "0201000000000000" "0500" "0800" "0200000000000000" + END + "34000000"
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from tests.capture.outputs import INFO, START_NS, MemoryOutput
+from usbmux.capture.pcapng_reader import PcapngReader
 from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.synthetic_ip import phone_address
 from usbmux.mux.packet import ControlKind, MuxProtocol, Version, encode_v1, encode_v2
@@ -143,3 +144,41 @@ def test_reset_with_a_text_has_it_as_comment_and_data_has_none() -> None:
     data, reset = packets(output)[-2:]
     assert (data.payload[20:], data.comment) == (b"data", "")
     assert (reset.payload[20:], reset.comment) == (b"", "amnesia?")
+
+
+def test_connection_is_older_than_the_capture_its_port_used_again_has_another_address() -> None:
+    output = MemoryOutput()
+    link = PcapngTrace(output, "test").link_opened(INFO, START_NS, is_under_way=True)
+    link.sent(tcp(Segment(1, 7, 5, 5, Flags.ACK, 131072, b"late"), 8), START_NS)
+    link.sent(tcp(Segment(1, 7, 9, 5, Flags.RST, 0), 9), START_NS)
+    link.sent(tcp(Segment(1, 7, 0, 0, Flags.SYN, 131072), 10), START_NS)
+    assert [(packet.source, packet.comment) for packet in packets(output)] == [
+        ("fd00::1", "link joined while under way at 1-1, 480000000 bit/s"),
+        ("fd00::1", ""),
+        ("fd00::1", ""),
+        ("fd00::2", ""),
+    ]
+
+
+def test_output_is_full_packets_are_counted_beside_the_next_one_and_at_the_end() -> None:
+    output = MemoryOutput()
+    trace = PcapngTrace(output, "test")
+    link = trace.link_opened(INFO, START_NS)
+    output.is_full = True
+    link.sent(OFFER, START_NS)
+    link.received(OFFER, START_NS)
+    trace.link_opened(replace(INFO, serial_number="other"), START_NS)
+    output.is_full = False
+    link.sent(encode_v2(MuxProtocol.SETUP, b"\x07", 0, 0xFFFF), START_NS)
+    output.is_full = True
+    link.ended("unplugged", START_NS)
+    trace.trace_ended(START_NS)
+    assert kinds(output) == [0x0A0D0D0A, 1, 4, 6, 1, 4, 6, 5, 5]
+    reader = PcapngReader()
+    assert reader.receive_data(output.data) == output.data
+    assert (reader.packets, reader.dropped) == (2, 4)
+    beside = [options(body[20 + 44 :]) for kind, body in blocks(output.data) if kind == 6][-1]
+    assert int.from_bytes(beside[4], "little") == 2
+    statistics = [options(body[12:]) for kind, body in blocks(output.data) if kind == 5]
+    counts = [(int.from_bytes(each[4], "little"), int.from_bytes(each[5], "little")) for each in statistics]
+    assert counts == [(5, 3), (1, 1)]

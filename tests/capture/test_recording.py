@@ -38,6 +38,8 @@ def test_recorded_links_of_two_phones_are_read_as_they_were(tmp_path: Path) -> N
     recorder = Recorder(output)
     first = recorder.link_opened(INFO, START_NS)
     second = recorder.link_opened(OTHER, START_NS + 1)
+    assert first is not None
+    assert second is not None
     first.sent(b"\0out", START_NS + 2)
     second.received(memoryview(b"\xffin"), START_NS + 3)
     first.ended("unplugged", START_NS + 4)
@@ -55,9 +57,19 @@ def test_recorded_links_of_two_phones_are_read_as_they_were(tmp_path: Path) -> N
     ]
 
 
+def test_link_is_under_way_recorder_leaves_it_out() -> None:
+    output = MemoryOutput()
+    recorder = Recorder(output)
+    assert recorder.link_opened(INFO, START_NS, is_under_way=True) is None
+    recorder.trace_ended(START_NS)
+    assert output.data.decode() == HEADER + "\n"
+
+
 def test_recorder_writes_a_line_an_event() -> None:
     output = MemoryOutput()
-    Recorder(output).link_opened(INFO, START_NS).sent(b"\0\1", START_NS)
+    link = Recorder(output).link_opened(INFO, START_NS)
+    assert link is not None
+    link.sent(b"\0\1", START_NS)
     header, _opened, sent = output.data.splitlines()
     assert header.decode() == HEADER
     assert json.loads(sent) == {"link": 0, "t": START_NS, "out": "AAE="}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.capture.outputs import INFO, START_NS
-from usbmux.capture.traced_bus import LinkSink, TracedBus, TraceSink
+from usbmux.capture.trace_hub import LinkSink, TraceHub, TraceSink
+from usbmux.capture.traced_bus import TracedBus
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
 from usbmux.testing import SimulatedBus
 
@@ -70,10 +71,15 @@ class LogSink:
 
     log: list[str]
     fails_at: str = ""
+    is_indifferent: bool = False
 
-    def link_opened(self, info: UsbDeviceInfo, time_ns: int) -> LinkSink:
-        self._tell("opened", f"opened {info.serial_number} at {info.port_path}", time_ns)
-        return self
+    def link_opened(self, info: UsbDeviceInfo, time_ns: int, *, is_under_way: bool = False) -> LinkSink | None:
+        how = "joined" if is_under_way else "opened"
+        self._tell("opened", f"{how} {info.serial_number} at {info.port_path}", time_ns)
+        return None if self.is_indifferent else self
+
+    def trace_ended(self, time_ns: int) -> None:
+        self._tell("trace ended", "trace ended", time_ns)
 
     def sent(self, packet: bytes, time_ns: int) -> None:
         self._tell("sent", f"sent {packet!r}", time_ns)
@@ -99,20 +105,34 @@ class Clock:
         return self.now
 
 
-async def use(sink: TraceSink, log: list[str]) -> tuple[SimulatedBus, EchoFunction, Listener, BulkPipe]:
+def hub_with(*sinks: TraceSink) -> TraceHub:
+    hub = TraceHub(clock_ns=Clock())
+    for sink in sinks:
+        hub.add(sink)
+    return hub
+
+
+async def use(
+    sink: TraceSink, log: list[str], *, hub: TraceHub | None = None
+) -> tuple[SimulatedBus, EchoFunction, Listener, BulkPipe]:
     """Plug in, open, start, and echo a packet."""
     bus, function, listener = SimulatedBus(slots=1), EchoFunction(), Listener()
     bus.plug(function)
-    traced = TracedBus(bus, sink, clock_ns=Clock())
+    traced = TracedBus(bus, hub or hub_with(sink))
     await traced.start(listener)
     pipe = await listener.arrived[0].open()
     pipe.start(Receiver(log))
     assert pipe.has_free_slot()
-    pipe.write(b"one")
+    await echo_once(pipe, b"one")
+    return bus, function, listener, pipe
+
+
+async def echo_once(pipe: BulkPipe, packet: bytes) -> None:
+    """Through the only slot."""
+    pipe.write(packet)
     assert not pipe.has_free_slot()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    return bus, function, listener, pipe
 
 
 async def test_link_used_and_closed_sink_hears_everything_before_the_receiver() -> None:
@@ -177,11 +197,74 @@ async def test_two_traces_of_one_bus_hear_the_same() -> None:
     outer: list[str] = []
     bus, function, listener = SimulatedBus(), EchoFunction(), Listener()
     bus.plug(function)
-    await TracedBus(TracedBus(bus, LogSink(inner), clock_ns=Clock()), LogSink(outer), clock_ns=Clock()).start(listener)
+    await TracedBus(bus, hub_with(LogSink(inner), LogSink(outer))).start(listener)
     pipe = await listener.arrived[0].open()
     pipe.start(Receiver([]))
     pipe.write(b"one")
     await asyncio.sleep(0)
     await pipe.close()
-    assert inner == outer
+    assert [line.partition(":")[2] for line in inner] == [line.partition(":")[2] for line in outer]
     assert len(inner) == 4
+
+
+async def test_link_under_way_sink_added_it_hears_from_now_on_and_is_told_so() -> None:
+    log: list[str] = []
+    hub = hub_with()
+    _bus, _function, _listener, pipe = await use(LogSink([]), [], hub=hub)
+    hub.add(LogSink(log))
+    await echo_once(pipe, b"two")
+    await pipe.close()
+    assert log == [
+        "1: joined 00008030-001A2B3C4D5E6F01 at 1-1",
+        "2: sent b'two'",
+        "3: received b'two'",
+        "4: ended: closed by us",
+    ]
+
+
+async def test_link_under_way_one_of_two_sinks_removed_it_hears_no_more_and_the_other_does() -> None:
+    leaving: list[str] = []
+    staying: list[str] = []
+    sink = LogSink(leaving)
+    hub = hub_with(sink, LogSink(staying))
+    bus, _function, listener, pipe = await use(sink, [], hub=hub)
+    hub.remove(sink)
+    told = len(leaving)
+    assert leaving[-1].endswith(": trace ended")
+    await echo_once(pipe, b"two")
+    bus.plug(EchoFunction())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    (await listener.arrived[1].open()).start(Receiver([]))
+    await pipe.close()
+    assert len(leaving) == told
+    assert [line.partition(": ")[2] for line in staying][-4:] == [
+        "sent b'two'",
+        "received b'two'",
+        "opened 00008030-001A2B3C4D5E6F01 at 1-2",
+        "ended: closed by us",
+    ]
+
+
+async def test_no_sink_nothing_is_called_for_a_transfer() -> None:
+    hub = hub_with()
+    _bus, _function, _listener, pipe = await use(LogSink([]), [], hub=hub)
+    now = hub.clock_ns()
+    await echo_once(pipe, b"two")
+    assert hub.clock_ns() == now + 1  # nobody has looked at the clock meanwhile
+
+
+async def test_sink_does_not_want_the_link_it_is_told_nothing_of_it() -> None:
+    log: list[str] = []
+    _bus, _function, _listener, pipe = await use(LogSink(log, is_indifferent=True), [])
+    await pipe.close()
+    assert log == ["1: opened 00008030-001A2B3C4D5E6F01 at 1-1"]
+
+
+async def test_sink_removed_raises_at_its_end_nobody_minds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = LogSink([], fails_at="trace ended")
+    hub = hub_with(sink)
+    hub.remove(sink)
+    assert caplog.messages == ["a trace did not end well: ZeroDivisionError()"]

@@ -17,9 +17,10 @@ from usbmux.capture.transcript import (
     shown_bytes,
     shown_text,
 )
-from usbmux.mux.packet import ControlKind, MuxProtocol, Packet, Version, encode_v1, encode_v2
+from usbmux.mux.packet import ControlKind, MuxProtocol, Packet, PacketReader, Version, encode_v1, encode_v2
 from usbmux.mux.segment import Flags, Segment
 
+framings = pytest.mark.parametrize("framing", [1, 2])
 OFFER = encode_v1(MuxProtocol.VERSION, Version(2, 0).encode())
 SETUP = encode_v2(MuxProtocol.SETUP, b"\x07", 0, 0xFFFF)
 SEGMENT = Segment(7, 1, 5, 1, Flags.ACK, 131072, b"hello").encode()
@@ -117,9 +118,9 @@ def test_running_sent_transfer_that_is_no_packet_is_told() -> None:
     ]
 
 
-@given(st.lists(st.tuples(st.sampled_from(Direction), st.binary(max_size=80)), max_size=8))
-def test_anything_crosses_nothing_is_raised(transfers: list[tuple[Direction, bytes]]) -> None:
-    transcript = running(2)
+@given(st.lists(st.tuples(st.sampled_from(Direction), st.binary(max_size=80)), max_size=8), st.booleans())
+def test_anything_crosses_nothing_is_raised(transfers: list[tuple[Direction, bytes]], is_joined: bool) -> None:
+    transcript = Transcript(is_under_way=True) if is_joined else running(2)
     for direction, data in transfers:
         for entry in transcript.send(data) if direction is Direction.OUT else transcript.receive(data):
             words([entry])
@@ -151,3 +152,60 @@ def test_packet_of_any_kind_has_words_without_control_characters(packet: Packet,
 def test_text_and_bytes_that_are_long_are_cut() -> None:
     assert shown_text(b"x" * 5000) == "x" * 1024
     assert shown_bytes(bytes(33)) == " ".join(["00"] * 32) + " ..."
+
+
+def data(framing: int, payload: bytes = b"hello", tx_seq: int = 3) -> bytes:
+    segment = Segment(7, 1, 5, 1, Flags.ACK, 131072, payload).encode()
+    return encode_v1(MuxProtocol.TCP, segment) if framing == 1 else encode_v2(MuxProtocol.TCP, segment, tx_seq, 4)
+
+
+def described(framing: int, payload: bytes) -> str:
+    packet = PacketReader(framing).receive_data(data(framing, payload))
+    return f"{framing}: {describe(next(packet))}"
+
+
+@framings
+def test_joined_amid_a_packet_its_rest_is_passed_over_and_both_sides_are_read(framing: int) -> None:
+    transcript = Transcript(is_under_way=True)
+    assert not list(transcript.receive(b"\xff" * 9))
+    assert words(list(transcript.send(data(framing, b"out")))) == [described(framing, b"out")]
+    long = b"two" * 10
+    assert words(list(transcript.receive(b"\xff" + data(framing, b"one") + data(framing, long)[:30]))) == [
+        "skipped 10",
+        described(framing, b"one"),
+    ]
+    assert words(list(transcript.receive(data(framing, long)[30:]))) == [described(framing, long)]
+    assert transcript.untold == 0
+
+
+@framings
+def test_joined_phone_speaks_first_headers_tell_their_version(framing: int) -> None:
+    transcript = Transcript(is_under_way=True)
+    assert words(list(transcript.receive(data(framing)))) == [described(framing, b"hello")]
+    assert transcript.framing == framing
+    assert words(list(transcript.send(data(framing, b"out")))) == [described(framing, b"out")]
+
+
+def test_joined_between_version_and_its_answer_the_answer_is_read() -> None:
+    transcript = Transcript(is_under_way=True)
+    assert words(list(transcript.receive(OFFER))) == ["1: VERSION 2.0"]
+    assert words(list(transcript.send(SETUP))) == ["2: SETUP 07"]
+    assert words(list(transcript.receive(data(2)))) == [described(2, b"hello")]
+
+
+def test_joined_and_link_begins_anew_both_versions_are_read() -> None:
+    transcript = Transcript(is_under_way=True)
+    assert words(list(transcript.send(OFFER))) == ["1: VERSION 2.0"]
+    assert words(list(transcript.receive(b"\xff" + OFFER + data(2)))) == [
+        "skipped 1",
+        "1: VERSION 2.0",
+        described(2, b"hello"),
+    ]
+
+
+def test_joined_framing_lost_another_beginning_is_looked_for() -> None:
+    transcript = Transcript(is_under_way=True)
+    list(transcript.receive(data(2)))
+    (lost,) = words(list(transcript.receive(b"\xff" * 16)))
+    assert lost.startswith("lost: mux packet with impossible length")
+    assert words(list(transcript.receive(data(2, b"again")))) == ["skipped 16", described(2, b"again")]

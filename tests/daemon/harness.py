@@ -12,6 +12,8 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 from usbmux.control.address import Address, UnixAddress
+from usbmux.daemon.admission import ClientLimits
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.mux.settings import MuxSettings
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from usbmux.daemon.policy import Rule
+
 PATIENCE_S = 20.0
 """How long anything may take before the test fails."""
 PLIST = 8
 UDID = "00008030-001A2B3C4D5E6F01"
 OTHER_UDID = "00008110-000A1D2E3F4B5C6D"
+
+CAPTURE_BACKLOG = 1 << 18
 
 Properties = dict[str, object]
 
@@ -125,6 +131,13 @@ class RawClient:
             data += piece
         return bytes(data)
 
+    async def receive_line(self) -> bytes:
+        """Up to a newline, and nothing behind it."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            line += await self.receive_exactly(1)
+        return bytes(line)
+
     async def receive_frame(self) -> tuple[int, int, int, bytes]:
         """Version, message, tag and payload."""
         length, version, message, tag = struct.unpack("<IIII", await self.receive_exactly(16))
@@ -166,15 +179,28 @@ class Harness:
         self.directory = directory
         self.phones = list(phones)
         self.bus = SimulatedBus()
+        self.admin_address = UnixAddress(str(directory / "usbmuxd.admin"))
         self.clients: list[RawClient] = []
         self.expected_violations: list[str] = []
 
-    async def start(self, addresses: Sequence[Address] = (), mux: MuxSettings | None = None) -> None:
+    async def start(
+        self,
+        addresses: Sequence[Address] = (),
+        mux: MuxSettings | None = None,
+        *,
+        listen: Sequence[ListenSettings] = (),
+        rules: Sequence[Rule] = (),
+        limits: ClientLimits | None = None,
+    ) -> None:
         self.before = open_descriptors()
         self.settings = DaemonSettings(
-            addresses=tuple(addresses) or (UnixAddress(str(self.directory / "usbmuxd")),),
+            listen=tuple(listen or map(ListenSettings, addresses or [UnixAddress(str(self.directory / "usbmuxd"))])),
+            rules=tuple(rules),
+            client_limits=limits or ClientLimits(),
             pair_record_directory=self.directory / "lockdown",
             mux=mux or MuxSettings(),
+            admin_listen=ListenSettings(self.admin_address, mode=0o600),
+            capture_backlog=CAPTURE_BACKLOG,
         )
         self.daemon = Daemon(self.settings, [self.bus])
         for phone in self.phones:
@@ -189,7 +215,13 @@ class Harness:
 
     async def client(self, index: int = 0, *, is_slow: bool = False) -> RawClient:
         """A client at the address of that index; a slow one has a small receive buffer."""
-        address = self.daemon.addresses[index]
+        return await self._connected(self.daemon.addresses[index], is_slow=is_slow)
+
+    async def admin(self) -> RawClient:
+        """A client of the admin socket."""
+        return await self._connected(self.admin_address)
+
+    async def _connected(self, address: Address, *, is_slow: bool = False) -> RawClient:
         peer: str | tuple[str, int]
         if isinstance(address, UnixAddress):
             family, peer = socket.AF_UNIX, address.path

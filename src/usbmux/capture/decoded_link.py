@@ -16,6 +16,7 @@ from usbmux.capture.transcript import (
 from usbmux.errors import RemoteProtocolError
 from usbmux.mux.packet import MuxProtocol, Packet
 from usbmux.mux.segment import Segment
+from usbmux.usb.pipe import UsbDeviceInfo
 
 
 class PacketSink(Protocol):
@@ -36,11 +37,20 @@ class PacketSink(Protocol):
 
 
 class DecodedLink:
-    """A `LinkSink` that tells a `PacketSink` what the transfers say."""
+    """A `LinkSink` that tells a `PacketSink` what the transfers say.
 
-    def __init__(self, sink: PacketSink) -> None:
+    Args:
+        sink: Who is told.
+        info: Who the phone is.
+        time_ns: When the link was opened or joined, of which the sink is told first.
+        is_under_way: It was joined.
+    """
+
+    def __init__(self, sink: PacketSink, info: UsbDeviceInfo, time_ns: int, *, is_under_way: bool = False) -> None:
         self._sink = sink
-        self._transcript = Transcript()
+        self._transcript = Transcript(is_under_way=is_under_way)
+        beginning = "link joined while under way" if is_under_way else "link opened"
+        sink.event_seen(None, f"{beginning} at {info.port_path}, {info.connection_speed} bit/s", time_ns)
 
     def sent(self, packet: bytes, time_ns: int) -> None:
         """See `LinkSink`."""

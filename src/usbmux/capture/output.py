@@ -22,8 +22,12 @@ _MODE: Final = 0o600
 class Output(Protocol):
     """Takes records, each whole or not at all."""
 
-    def write(self, record: bytes, *, is_vital: bool = False) -> None:
-        """Write a record, at once where that cannot take long; one that is vital is not dropped."""
+    def write(self, record: bytes, *, is_vital: bool = False) -> bool:
+        """Write a record, at once where that cannot take long; one that is vital is not dropped.
+
+        Returns:
+            Whether it was taken.
+        """
 
     def close(self) -> None:
         """Write what waits, unless nobody reads it, and let go of the file."""
@@ -55,10 +59,10 @@ class FileOutput:
         self._descriptor = descriptor
         self._has_failed = False
 
-    def write(self, record: bytes, *, is_vital: bool = False) -> None:
+    def write(self, record: bytes, *, is_vital: bool = False) -> bool:
         """See `Output`."""
         if self._has_failed:
-            return
+            return False
         rest = memoryview(record)
         try:
             while rest:
@@ -67,6 +71,7 @@ class FileOutput:
             self._has_failed = True
             logger.error("%s: %s; nothing more is written to it", self.name, error.strerror)
             self._take_back(len(record) - len(rest))
+        return not self._has_failed
 
     def close(self) -> None:
         """See `Output`."""
@@ -94,17 +99,18 @@ class QueuedOutput:
         self._thread: Final = threading.Thread(target=self._run, name=f"writes {output.name}", daemon=True)
         self._thread.start()
 
-    def write(self, record: bytes, *, is_vital: bool = False) -> None:
+    def write(self, record: bytes, *, is_vital: bool = False) -> bool:
         """See `Output`."""
         with self._changed:
             if self._waiting + len(record) > self._limit and not is_vital:
                 if not self.dropped:
                     logger.warning("%s is read too slowly: records are dropped", self._output.name)
                 self.dropped += 1
-                return
+                return False
             self._records.append(record)
             self._waiting += len(record)
             self._changed.notify()
+        return True
 
     def close(self) -> None:
         """See `Output`."""

@@ -13,7 +13,8 @@ FLAG_OUTBOUND: Final = 2
 _SECTION_HEADER: Final = 0x0A0D0D0A
 _INTERFACE_DESCRIPTION: Final = 1
 _NAME_RESOLUTION: Final = 4
-_ENHANCED_PACKET: Final = 6
+INTERFACE_STATISTICS: Final = 5
+ENHANCED_PACKET: Final = 6
 _BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 _UNKNOWN_LENGTH: Final = -1
 _END_OF_OPTIONS: Final = b"\0\0\0\0"
@@ -24,8 +25,14 @@ _OPTION_INTERFACE_DESCRIPTION: Final = 3
 _OPTION_INTERFACE_SPEED: Final = 8
 _OPTION_TIME_RESOLUTION: Final = 9
 _OPTION_PACKET_FLAGS: Final = 2
+_OPTION_PACKET_DROP_COUNT: Final = 4
+_OPTION_STATISTICS_RECEIVED: Final = 4
+OPTION_STATISTICS_DROPPED: Final = 5
 _NANOSECONDS: Final = b"\x09"
 _RECORD_IPV6: Final = 2
+
+STATISTICS_FIELDS_LENGTH: Final = 12
+"""Of what stands before the options of an interface's statistics."""
 
 Option = tuple[int, bytes]
 
@@ -54,7 +61,9 @@ def name_resolution(names: Iterable[tuple[bytes, str]]) -> bytes:
     return _block(_NAME_RESOLUTION, records + _END_OF_OPTIONS)
 
 
-def enhanced_packet(interface: int, time_ns: int, data: bytes, flags: int, comment: str = "") -> bytes:
+def enhanced_packet(
+    interface: int, time_ns: int, data: bytes, flags: int, comment: str = "", *, dropped: int = 0
+) -> bytes:
     """A packet, whole.
 
     Args:
@@ -63,12 +72,25 @@ def enhanced_packet(interface: int, time_ns: int, data: bytes, flags: int, comme
         data: The packet.
         flags: `FLAG_INBOUND`, `FLAG_OUTBOUND` or 0.
         comment: At most 65,535 bytes in UTF-8.
+        dropped: Number of the interface's packets that are missing before this one.
     """
     fields = struct.pack("<IIIII", interface, time_ns >> 32, time_ns & 0xFFFFFFFF, len(data), len(data))
     options = [(_OPTION_PACKET_FLAGS, struct.pack("<I", flags))]
     if comment:
         options.append((_OPTION_COMMENT, comment.encode()))
-    return _block(_ENHANCED_PACKET, b"".join((fields, data, _padding(data), _options(options))))
+    if dropped:
+        options.append((_OPTION_PACKET_DROP_COUNT, struct.pack("<Q", dropped)))
+    return _block(ENHANCED_PACKET, b"".join((fields, data, _padding(data), _options(options))))
+
+
+def interface_statistics(interface: int, time_ns: int, *, received: int, dropped: int) -> bytes:
+    """How many packets an interface had, those included that are not in the file; and how many those are."""
+    fields = struct.pack("<III", interface, time_ns >> 32, time_ns & 0xFFFFFFFF)
+    options = [
+        (_OPTION_STATISTICS_RECEIVED, struct.pack("<Q", received)),
+        (OPTION_STATISTICS_DROPPED, struct.pack("<Q", dropped)),
+    ]
+    return _block(INTERFACE_STATISTICS, fields + _options(options))
 
 
 def _block(kind: int, body: bytes) -> bytes:

@@ -7,7 +7,7 @@ from usbmux.capture import pcapng
 from usbmux.capture.decoded_link import DecodedLink
 from usbmux.capture.output import Output
 from usbmux.capture.synthetic_ip import event_packet, host_address, phone_address, tcp_packet
-from usbmux.capture.traced_bus import LinkSink
+from usbmux.capture.trace_hub import LinkSink
 from usbmux.capture.transcript import Direction, PacketSeen, shown_text
 from usbmux.mux.segment import Flags, Segment
 from usbmux.usb.pipe import UsbDeviceInfo
@@ -25,7 +25,7 @@ class PcapngTrace:
         self._phones: dict[str, _PhonePackets] = {}
         output.write(pcapng.section_header(application), is_vital=True)
 
-    def link_opened(self, info: UsbDeviceInfo, time_ns: int) -> LinkSink:
+    def link_opened(self, info: UsbDeviceInfo, time_ns: int, *, is_under_way: bool = False) -> LinkSink:
         """See `TraceSink`."""
         udid = info.serial_number
         phone = self._phones.get(udid)
@@ -35,8 +35,12 @@ class PcapngTrace:
             blocks += pcapng.name_resolution([(host_address(1), "host"), (phone_address(udid), udid)])
             self._output.write(blocks, is_vital=True)
             self._phones[udid] = phone = _PhonePackets(self._output, len(self._phones), phone_address(udid))
-        phone.event_seen(None, f"link opened at {info.port_path}, {info.connection_speed} bit/s", time_ns)
-        return DecodedLink(phone)
+        return DecodedLink(phone, info, time_ns, is_under_way=is_under_way)
+
+    def trace_ended(self, time_ns: int) -> None:
+        """See `TraceSink`."""
+        for phone in self._phones.values():
+            phone.write_statistics(time_ns)
 
 
 class _PhonePackets:
@@ -46,15 +50,21 @@ class _PhonePackets:
         self._address = address
         self._port_uses: Counter[int] = Counter()
         """How often each port of the host has begun a connection."""
+        self._written = 0
+        self._dropped = 0
+        self._dropped_in_row = 0
+        """How many packets since the last one that was written."""
 
     def segment_seen(self, direction: Direction, segment: Segment, seen: PacketSeen, time_ns: int) -> None:
         is_out = direction is Direction.OUT
         host_port = segment.source_port if is_out else segment.destination_port
         if is_out and segment.flags & _SYN_OR_ACK == Flags.SYN:
             self._port_uses[host_port] += 1
+        else:
+            self._port_uses.setdefault(host_port, 1)  # a connection that is older than the capture
         # All connections begin at sequence number 0, so a port that is used again would look like a repetition:
         # the host gets an address for each use.
-        host = host_address(self._port_uses[host_port] or 1)
+        host = host_address(self._port_uses[host_port])
         source, destination = (host, self._address) if is_out else (self._address, host)
         comment = shown_text(segment.payload) if segment.flags & Flags.RST else ""
         self._write(direction, tcp_packet(source, destination, segment), comment, time_ns)
@@ -65,5 +75,17 @@ class _PhonePackets:
         self._write(direction, event_packet(source, destination, data[:_MAX_EVENT_DATA]), text, time_ns)
 
     def _write(self, direction: Direction | None, packet: bytes, comment: str, time_ns: int) -> None:
-        flags = _FLAGS[direction]
-        self._output.write(pcapng.enhanced_packet(self._interface, time_ns, packet, flags, comment))
+        flags, missing = _FLAGS[direction], self._dropped_in_row
+        block = pcapng.enhanced_packet(self._interface, time_ns, packet, flags, comment, dropped=missing)
+        if self._output.write(block):
+            self._written += 1
+            self._dropped_in_row = 0
+        else:
+            self._dropped += 1
+            self._dropped_in_row += 1
+
+    def write_statistics(self, time_ns: int) -> None:
+        """The last block of an interface."""
+        received = self._written + self._dropped
+        block = pcapng.interface_statistics(self._interface, time_ns, received=received, dropped=self._dropped)
+        self._output.write(block, is_vital=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from usbmux.capture.output import Output
-from usbmux.capture.traced_bus import LinkSink
+from usbmux.capture.trace_hub import LinkSink
 from usbmux.capture.transcript import Direction
 from usbmux.errors import UsbmuxError
 from usbmux.usb.pipe import UsbDeviceInfo
@@ -48,19 +48,24 @@ class RecordedLink:
 
 
 class Recorder:
-    """A `TraceSink` that writes a recording."""
+    """A `TraceSink` that writes a recording: of links that begin while it is there, as no phone can join later."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._links = 0
         _write(output, _HEADER)
 
-    def link_opened(self, info: UsbDeviceInfo, time_ns: int) -> LinkSink:
+    def link_opened(self, info: UsbDeviceInfo, time_ns: int, *, is_under_way: bool = False) -> LinkSink | None:
         """See `TraceSink`."""
+        if is_under_way:
+            return None
         link = self._links
         self._links += 1
         _write(self._output, {"link": link, "t": time_ns, "open": asdict(info)})
         return _LinkRecorder(self._output, link)
+
+    def trace_ended(self, time_ns: int) -> None:
+        """See `TraceSink`."""
 
 
 class _LinkRecorder:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from usbmux.capture.packet_search import PacketSearch
 from usbmux.errors import RemoteProtocolError
-from usbmux.mux.packet import HEADER_LENGTH, ControlKind, MuxProtocol, Packet, PacketReader, Version
+from usbmux.mux.packet import HEADER_LENGTH, MAGIC, ControlKind, MuxProtocol, Packet, PacketReader, Version
 from usbmux.mux.version_search import VersionSearch
 
 MAX_TEXT_LENGTH: Final = 1024
 """Longest text of a phone that is shown, in bytes."""
 _SHOWN_BYTES: Final = 32
 _VERSION_LENGTH: Final = HEADER_LENGTH[1] + 12
+_VERSION_PROTOCOL: Final = MuxProtocol.VERSION.to_bytes(4)
+_MAGIC: Final = MAGIC.to_bytes(4)
 
 
 class Direction(Enum):
@@ -58,12 +61,19 @@ Entry = PacketSeen | BytesSkipped | FramingLost
 
 
 class Transcript:
-    """Reads along with one link, from its beginning."""
+    """Reads along with one link, from its beginning or from anywhere.
 
-    def __init__(self) -> None:
+    Args:
+        is_under_way: The link has begun before: the version of the headers is told by them, and what the phone sends
+            is read from the first packet on whose beginning can be told.
+    """
+
+    def __init__(self, *, is_under_way: bool = False) -> None:
         self._framing = 1
+        self._is_framing_known = not is_under_way
+        self._has_heard_version = not is_under_way
         self._reader = PacketReader()
-        self._search: VersionSearch | None = VersionSearch()
+        self._search: VersionSearch | PacketSearch | None = PacketSearch() if is_under_way else VersionSearch()
         self._untold = 0
         """Number of bytes received that no entry has told of yet."""
 
@@ -79,10 +89,12 @@ class Transcript:
 
     def send(self, data: bytes) -> Iterator[Entry]:
         """Yield what one bulk OUT transfer says: a packet. The iterator must be exhausted."""
+        if not self._is_framing_known:
+            self._tell_framing(data)
         reader = PacketReader(self._framing)
         try:
             for packet in reader.receive_data(data):
-                if packet.protocol == MuxProtocol.VERSION and self._search is None:
+                if packet.protocol == MuxProtocol.VERSION and not isinstance(self._search, VersionSearch):
                     self._search = VersionSearch()
                 yield self._seen(packet)
         except RemoteProtocolError as error:
@@ -94,26 +106,53 @@ class Transcript:
     def receive(self, data: bytes | memoryview) -> Iterator[Entry]:
         """Yield what one bulk IN transfer completes. The iterator must be exhausted."""
         self._untold += len(data)
+        if isinstance(self._search, PacketSearch):
+            beginning = self._search.receive_data(data, self._framing if self._is_framing_known else None)
+            if beginning is None:
+                return
+            framing, data = beginning
+            yield from self._skip(len(data))
+            self._begin(framing)
+            # Joined while the hands were being shaken: the version is not what the first header has.
+            self._search = VersionSearch() if data.startswith(_VERSION_PROTOCOL) else None
         if self._search is not None:
             found = self._search.receive_data(data)
             if found is None:
                 return
             version, data = found
             self._search = None
-            if skipped := self._untold - len(data) - _VERSION_LENGTH:
-                yield BytesSkipped(skipped)
+            self._has_heard_version = True
+            yield from self._skip(len(data) + _VERSION_LENGTH)
             self._untold = len(data)
             yield PacketSeen(Packet(MuxProtocol.VERSION, version.encode()), 1)
-            self._framing = 2 if version.major == 2 else 1
-            self._reader = PacketReader(self._framing)
+            self._begin(2 if version.major == 2 else 1)
         try:
             for packet in self._reader.receive_data(data):
                 seen = self._seen(packet)
                 self._untold -= seen.length
                 yield seen
         except RemoteProtocolError as error:
-            self._search = VersionSearch()
+            # The framing that was guessed, not read, may have been wrong.
+            self._search = VersionSearch() if self._has_heard_version else PacketSearch()
             yield FramingLost(f"{error} ({shown_bytes(error.data)})")
+
+    def _skip(self, length: int) -> Iterator[BytesSkipped]:
+        """All but so many of the bytes received are in no packet."""
+        if skipped := self._untold - length:
+            yield BytesSkipped(skipped)
+        self._untold = length
+
+    def _begin(self, framing: int) -> None:
+        """Packets begin here, with headers of this version."""
+        self._framing = framing
+        self._is_framing_known = True
+        self._reader = PacketReader(framing)
+
+    def _tell_framing(self, packet: bytes) -> None:
+        """Learn the version of the headers from a packet of the host, which has our magic in version 2."""
+        if not packet.startswith(_VERSION_PROTOCOL):
+            self._framing = 2 if packet[8:12] == _MAGIC else 1
+            self._is_framing_known = True
 
     def _seen(self, packet: Packet) -> PacketSeen:
         return PacketSeen(packet, 1 if packet.protocol == MuxProtocol.VERSION else self._framing)

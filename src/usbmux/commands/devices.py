@@ -6,6 +6,7 @@ from dataclasses import asdict
 from usbmux.client.blocking import Client
 from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired
 from usbmux.commands.exits import ExitCode, complain
+from usbmux.commands.table import table
 
 _HEADINGS = ("ID", "UDID", "PRODUCT", "SPEED", "LOCATION", "PORT", "TYPE")
 
@@ -16,7 +17,7 @@ def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
     if as_json:
         print(json.dumps([asdict(device) for device in devices], indent=4), flush=True)
     elif detailed:
-        print(_table([_HEADINGS, *map(_row, devices)]), flush=True)
+        print(table([_HEADINGS, *map(_row, devices)]), flush=True)
     elif devices:
         print("\n".join(device.udid for device in devices), flush=True)
     if not devices:
@@ -42,13 +43,6 @@ def _row(device: Device) -> tuple[str, ...]:
         f"{device.location_id:#010x}",
         device.port_path or "-",
         device.connection_type,
-    )
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 

@@ -1,7 +1,7 @@
 """The options of ``usbmuxd`` that write down what crosses between it and the phones."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
@@ -10,8 +10,7 @@ from usbmux.capture.lines import LineTrace
 from usbmux.capture.output import Output, open_output
 from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.recording import Recorder
-from usbmux.capture.traced_bus import TracedBus, TraceSink
-from usbmux.usb.pipe import UsbBus
+from usbmux.capture.trace_hub import TraceHub, TraceSink
 
 _KINDS: Final[dict[str, Callable[[Output], TraceSink]]] = {
     "trace": LineTrace,
@@ -39,18 +38,17 @@ def check_trace_options(parser: argparse.ArgumentParser, options: argparse.Names
         parser.error("two traces cannot be written to one file")
 
 
-def traced_buses(buses: Sequence[UsbBus], options: argparse.Namespace, stack: ExitStack) -> list[UsbBus]:
-    """The same buses, with the traces that the options ask for; the stack closes those.
+def add_traces(hub: TraceHub, options: argparse.Namespace, stack: ExitStack) -> None:
+    """Begin the traces that the options ask for; the stack ends them.
 
     Raises:
         UsbmuxError: A file cannot be written.
     """
-    traced = list(buses)
     for name, kind in _KINDS.items():
         path: str | None = getattr(options, name)
         if path is not None:
             output = open_output(path)
             stack.callback(output.close)
             sink = kind(output)
-            traced = [TracedBus(bus, sink) for bus in traced]
-    return traced
+            hub.add(sink)
+            stack.callback(hub.remove, sink)

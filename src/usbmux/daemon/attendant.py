@@ -5,13 +5,18 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
+from usbmux.admin.message import PhoneStatus
 from usbmux.daemon.device_link import DeviceLink
+from usbmux.daemon.phone_life import PhoneLife
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbCandidate
 
 logger = logging.getLogger("usbmux.daemon")
+
+_COUNTED_PHONES: Final = 1024
+"""Of so many UDIDs, the last ones seen, it is known how often they were attached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class DeviceAttendant:
         self._patience: Final = patience or Patience()
         self._tasks: Final[dict[UsbCandidate, asyncio.Task[None]]] = {}
         self._links: Final[dict[UsbCandidate, DeviceLink]] = {}
+        self._lives: Final[dict[UsbCandidate, PhoneLife]] = {}
+        self._attach_counts: Final[dict[str, int]] = {}
         self._gone: Final[set[UsbCandidate]] = set()
         """Left the bus while their links were still up."""
         self._arriving: Final[set[UsbCandidate]] = set()
@@ -59,7 +66,8 @@ class DeviceAttendant:
         """See `BusListener`."""
         self._arriving.add(candidate)
         self._settled.clear()
-        task = self._loop.create_task(self._attend(candidate), name=f"phone at {candidate.name}")
+        self._lives[candidate] = life = PhoneLife(candidate.name.partition(" ")[0])
+        task = self._loop.create_task(self._attend(candidate, life), name=f"phone at {candidate.name}")
         self._tasks[candidate] = task
         task.add_done_callback(lambda _task: self._forget(candidate))
 
@@ -71,6 +79,11 @@ class DeviceAttendant:
             self._gone.add(candidate)
         elif candidate in self._tasks:
             self._tasks[candidate].cancel()
+
+    def statuses(self) -> tuple[PhoneStatus, ...]:
+        """The phones that are plugged in, in the order in which they came."""
+        now = self._loop.time()
+        return tuple(life.status(now) for life in self._lives.values())
 
     async def wait_settled(self, timeout_s: float) -> None:
         """Wait until every phone that arrived is attached or given up for now, but not longer than that."""
@@ -91,13 +104,13 @@ class DeviceAttendant:
                 task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
-    async def _attend(self, candidate: UsbCandidate) -> None:
+    async def _attend(self, candidate: UsbCandidate, life: PhoneLife) -> None:
         """The life of one phone. Ends when it is gone."""
         failures, told = 0, ""
         while True:
             started = self._loop.time()
             try:
-                reason, is_gone = await self._serve(candidate, anew=failures > 0)
+                reason, is_gone = await self._serve(candidate, life, anew=failures > 0)
             except UsbDisconnectedError as error:
                 logger.debug("%s: %s", candidate.name, error)
                 return
@@ -112,21 +125,25 @@ class DeviceAttendant:
             level = logging.DEBUG if reason == told else logging.INFO if is_gone else logging.ERROR
             logger.log(level, "%s: %s; looking again in %g s", candidate.name, reason, rest_s)
             told = reason
+            life.quarantined(reason, self._loop.time() + rest_s)
             await asyncio.sleep(rest_s)  # one that is only gone leaves the bus meanwhile, which ends this task
+            life.opening()
 
-    async def _serve(self, candidate: UsbCandidate, *, anew: bool) -> tuple[str, bool]:
+    async def _serve(self, candidate: UsbCandidate, life: PhoneLife, *, anew: bool) -> tuple[str, bool]:
         """Open the phone and serve it until its link ends; return why it did, and whether the phone is gone.
 
         Raises:
             UsbError: It could not be opened.
         """
         pipe = await self._open(candidate, anew=anew)
+        life.opened(pipe.info)
         self._links[candidate] = link = DeviceLink(pipe, self._settings, self._loop)
         device_id: int | None = None
         try:
             link.start()
             if await link.ready:
                 device_id = self._registry.attach(link).device_id
+                life.attached(device_id, self._count_attachment(pipe.info.serial_number))
                 logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
                 self._settle(candidate)
             reason = await link.ended
@@ -136,6 +153,7 @@ class DeviceAttendant:
             link.shut_down("usbmuxd ends the link")
             if device_id is not None:
                 self._registry.detach(device_id)
+            life.closing()
             await pipe.close()
             del self._links[candidate]
 
@@ -152,6 +170,14 @@ class DeviceAttendant:
                 logger.debug("%s: not yet: %s", candidate.name, error)
             await asyncio.sleep(self._patience.open_step_s)
 
+    def _count_attachment(self, udid: str) -> int:
+        """How often it was attached, this time included."""
+        count = self._attach_counts.pop(udid, 0) + 1
+        self._attach_counts[udid] = count
+        if len(self._attach_counts) > _COUNTED_PHONES:
+            del self._attach_counts[next(iter(self._attach_counts))]
+        return count
+
     def _rest_s(self, failures: int) -> float:
         patience = self._patience
         return min(patience.quarantine_s * (1 << min(failures - 1, 16)), patience.longest_quarantine_s)
@@ -163,5 +189,6 @@ class DeviceAttendant:
 
     def _forget(self, candidate: UsbCandidate) -> None:
         del self._tasks[candidate]
+        del self._lives[candidate]
         self._gone.discard(candidate)
         self._settle(candidate)

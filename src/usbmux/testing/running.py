@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from usbmux.control.address import Address, TcpAddress, UnixAddress
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.mux.settings import MuxSettings
@@ -51,7 +52,7 @@ class RunningDaemon:
         directory = Path(self._directory.name)
         private = TcpAddress("127.0.0.1", 0) if sys.platform == "win32" else UnixAddress(str(directory / "usbmuxd"))
         settings = DaemonSettings(
-            addresses=tuple(addresses) if addresses is not None else (private,),
+            listen=tuple(map(ListenSettings, (private,) if addresses is None else addresses)),
             pair_record_directory=pair_record_directory or directory / "lockdown",
             mux=mux or MuxSettings(),
         )

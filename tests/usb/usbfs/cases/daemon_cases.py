@@ -14,6 +14,7 @@ from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import until
 from usbmux.client.aio import AsyncClient
 from usbmux.control.address import UnixAddress
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.testing import PhoneOptions, SimulatedPhone, digest, echo, pattern, source
@@ -26,7 +27,7 @@ _LENGTH = 8 << 20
 async def client(host: UsbfsHost) -> AsyncIterator[AsyncClient]:
     with tempfile.TemporaryDirectory(prefix="usbfs") as directory:
         address = UnixAddress(f"{directory}/usbmuxd")
-        settings = DaemonSettings(addresses=(address,), pair_record_directory=Path(directory))
+        settings = DaemonSettings(listen=(ListenSettings(address),), pair_record_directory=Path(directory))
         async with Daemon(settings, [LibusbBus()]):
             yield AsyncClient(address)
 

@@ -1,0 +1,75 @@
+"""The admin socket: for root and the daemon's own user, to look inside while it runs."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from usbmux import __version__
+from usbmux.admin.message import PhoneStatus, Status
+from usbmux.capture.trace_hub import TraceHub
+from usbmux.daemon.admin_link import AdminLink
+from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.listen_settings import ListenSettings
+from usbmux.daemon.listener import Listener
+
+
+class AdminServer:
+    """Serves the protocol of docs/admin.md. Implements `AdminHost`.
+
+    Args:
+        loop: Where it lives.
+        listen: The socket.
+        hub: Where captures listen.
+        farewells: Close the clients' sockets.
+        phones: The phones as they are now.
+        backlog: How many bytes of a capture may wait for its reader before packets are dropped.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listen: ListenSettings,
+        hub: TraceHub,
+        farewells: Farewells,
+        phones: Callable[[], tuple[PhoneStatus, ...]],
+        backlog: int,
+    ) -> None:
+        self.hub: TraceHub = hub
+        self.farewells: Farewells = farewells
+        self.backlog: int = backlog
+        self._loop: Final = loop
+        self._phones: Final = phones
+        self._links: Final[dict[AdminLink, None]] = {}
+        self._client_count = 0
+        self._listener: Final = Listener(loop, listen.address, listen.mode, self._client_arrived, handed=listen.handed)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._listener.start()
+
+    def stop_listening(self) -> None:
+        """Accept no more and remove the socket file."""
+        self._listener.close()
+
+    def close(self) -> None:
+        """End what is left, after `stop_listening`; captures tell of the ends of links that were ended before."""
+        for link in list(self._links):
+            link.close()
+
+    def status(self) -> Status:
+        """See `AdminHost`."""
+        return Status(__version__, self._phones())
+
+    def link_closed(self, link: AdminLink) -> None:
+        """See `AdminHost`."""
+        del self._links[link]
+
+    def _client_arrived(self, sock: socket.socket) -> None:
+        self._client_count += 1
+        link = AdminLink(self._loop, self, sock, self._client_count)
+        self._links[link] = None
+        link.start()

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from usbmux.admin.codec import encode_answer
+from usbmux.admin.message import CaptureBegun, CaptureFormat, PhoneState, PhoneStatus, Refused, Status
+from usbmux.client.admin import AdminClient, admin_address
+from usbmux.control.address import TcpAddress, UnixAddress
+from usbmux.errors import (
+    AddressError,
+    DaemonUnavailableError,
+    RemoteProtocolError,
+    RequestTimeoutError,
+    UsbmuxError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+STATUS = Status("9", (PhoneStatus(PhoneState.OPENING, "1-2"),))
+BEGUN = encode_answer(CaptureBegun())
+
+
+@contextmanager
+def serving(folder: Path, serve: Callable[[socket.socket], None]) -> Iterator[UnixAddress]:
+    """A server of one connection, which ends with the function that serves it."""
+    path = str(folder / "admin")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def run() -> None:
+            connection, _peer = listener.accept()
+            with connection:
+                connection.settimeout(20)
+                serve(connection)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield UnixAddress(path)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def answering(answer: bytes, requests: list[bytes] | None = None) -> Callable[[socket.socket], None]:
+    """Answers in pieces, and keeps the request."""
+
+    def serve(connection: socket.socket) -> None:
+        request = connection.recv(1000)
+        if requests is not None:
+            requests.append(request)
+        for start in range(0, len(answer), 7):
+            connection.sendall(answer[start : start + 7])
+
+    return serve
+
+
+def test_status_is_asked_for_and_read(tmp_path: Path) -> None:
+    requests: list[bytes] = []
+    with serving(tmp_path, answering(encode_answer(STATUS), requests)) as address:
+        assert AdminClient(address).status() == STATUS
+    assert requests == [b'{"command": "status"}\n']
+
+
+def test_capture_begins_with_the_answer_nothing_behind_it_is_lost(tmp_path: Path) -> None:
+    requests: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        requests.append(connection.recv(1000))
+        connection.sendall(BEGUN + b"first")
+        assert connection.recv(1000) == b""  # the client has asked for the end
+        connection.sendall(b"last")
+
+    with serving(tmp_path, serve) as address:
+        with AdminClient(address).capture("A", CaptureFormat.LINES) as capture:
+            received = capture.read()
+            capture.stop()
+            while data := capture.read():
+                received += data
+            capture.stop()
+        assert received == b"firstlast"
+    assert requests == [b'{"command": "capture", "udid": "A", "format": "lines"}\n']
+
+
+def test_capture_is_cut_off_it_ends(tmp_path: Path) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(BEGUN)  # and the request is never read, so that the end is a reset
+
+    with serving(tmp_path, serve) as address, AdminClient(address).capture() as capture:
+        assert capture.read() == b""
+        capture.stop()
+
+
+def test_request_is_refused_error_says_why(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, answering(encode_answer(Refused("no such command")))) as address,
+        pytest.raises(UsbmuxError, match=r"daemon at unix:\S+ refused: no such command$"),
+    ):
+        AdminClient(address).status()
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"ok": true'])
+def test_daemon_hangs_up_before_its_answer_is_whole_error(tmp_path: Path, answer: bytes) -> None:
+    with (
+        serving(tmp_path, answering(answer)) as address,
+        pytest.raises(DaemonUnavailableError, match="hung up"),
+    ):
+        AdminClient(address).status()
+
+
+def test_answer_is_none_error(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, answering(b"HTTP/1.1 400 Bad Request\r\n")) as address,
+        pytest.raises(RemoteProtocolError, match="not JSON"),
+    ):
+        AdminClient(address).status()
+
+
+def test_daemon_does_not_answer_in_time_error(tmp_path: Path) -> None:
+    may_end = threading.Event()
+
+    def serve(_connection: socket.socket) -> None:
+        may_end.wait(20)
+
+    with serving(tmp_path, serve) as address:
+        with pytest.raises(RequestTimeoutError, match=r"did not answer within 0\.05 s"):
+            AdminClient(address, timeout_s=0.05).status()
+        may_end.set()
+
+
+def test_no_socket_is_there_error(tmp_path: Path) -> None:
+    with pytest.raises(DaemonUnavailableError, match=r"unix:\S+/admin: No such file"):
+        AdminClient(UnixAddress(str(tmp_path / "admin"))).status()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user for a moment, which only root can")
+def test_socket_is_not_for_us_error_says_for_whom(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        # Where other users may look too, unlike below pytest's own directory.
+        path = f"/tmp/usbmux-admin-test-{os.getpid()}"
+        listener.bind(path)
+        try:
+            os.chmod(path, 0o600)
+            listener.listen()
+            os.seteuid(65534)
+            try:
+                with pytest.raises(DaemonUnavailableError, match="only root and the daemon's user"):
+                    AdminClient(UnixAddress(path)).status()
+            finally:
+                os.seteuid(0)
+        finally:
+            os.unlink(path)
+
+
+def test_place_of_the_admin_socket_is_beside_a_unix_socket_only() -> None:
+    assert admin_address(UnixAddress("/var/run/usbmuxd")) == UnixAddress("/var/run/usbmuxd.admin")
+    with pytest.raises(AddressError, match=r"localhost:27015 is no Unix socket"):
+        admin_address(TcpAddress("localhost", 27015))
