@@ -3,7 +3,7 @@ import pytest
 from usbmux import __version__
 from usbmux.commands.usbmux import main
 
-_SUB_COMMANDS = ["list", "watch", "connect", "forward", "simulate", "demo", "version"]
+_SUB_COMMANDS = ["list", "watch", "connect", "forward", "status", "capture", "simulate", "demo", "version", "conform"]
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
