@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import plistlib
 import socket
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,8 @@ from usbmux.daemon.client_link import MAX_OUTPUT, ClientLink
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.pairing import PairRecordStore
+from usbmux.daemon.peer import Peer
+from usbmux.daemon.policy import WHOLE_VIEW
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.testing import SimulatedPhone
@@ -81,7 +84,7 @@ async def test_listening_record_saved_client_hears_paired_if_id_and_serial_fit(
     await listener.listen()
     for _ in range(2):
         await listener.receive_properties(tag=0)
-    record = {"PairRecordID": record_id, "PairRecordData": b"x", "DeviceID": device_id}
+    record = {"PairRecordID": record_id, "PairRecordData": plistlib.dumps({}), "DeviceID": device_id}
     await saver.send(encode({"MessageType": "SavePairRecord", **record}))
     await saver.expect_result(0)
     harness.bus.unplug(harness.phones[0])
@@ -184,7 +187,7 @@ def linked(directory: Path) -> tuple[Host, StuffedSocket, RawClient]:
     sock = StuffedSocket(fileno=near.detach())
     sock.setblocking(False)
     far.setblocking(False)
-    ClientLink(asyncio.get_running_loop(), host, sock, 1).start()
+    ClientLink(asyncio.get_running_loop(), host, sock, 1, Peer(), WHOLE_VIEW).start()
     return host, sock, RawClient(far)
 
 

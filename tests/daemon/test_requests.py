@@ -30,7 +30,7 @@ PHONE: Properties = {
     "ProductID": 0x12A8,
     "SerialNumber": UDID,
 }
-RECORD: Properties = {"PairRecordID": UDID, "PairRecordData": b"record"}
+RECORD: Properties = {"PairRecordID": UDID, "PairRecordData": plistlib.dumps({"HostID": "me"})}
 
 
 async def port_of_phone(stream: PhoneStream) -> None:
@@ -95,7 +95,7 @@ async def test_idle_pair_record_is_saved_read_and_deleted(serve: Serve) -> None:
     await client.send(encode({"MessageType": "SavePairRecord", **RECORD}, 5))
     await client.expect_result(0, tag=5)
     reply = await client.request({"MessageType": "ReadPairRecord", "PairRecordID": UDID})
-    assert reply == {"PairRecordData": b"record"}
+    assert reply == {"PairRecordData": RECORD["PairRecordData"]}
     await client.send(encode({"MessageType": "DeletePairRecord", "PairRecordID": UDID}))
     await client.expect_result(0)
     for name in ("ReadPairRecord", "DeletePairRecord"):

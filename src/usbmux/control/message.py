@@ -121,7 +121,7 @@ class SavePairRecord:
 
     record_id: str
     data: bytes = field(repr=False)
-    """The record as the client made it, opaque to the daemon; holds private keys."""
+    """The record as the client made it, a property list; holds private keys."""
     device_id: int | None = None
     """If it names the attached phone with that serial number, listeners hear Paired."""
 
