@@ -55,6 +55,10 @@ class AddressError(UsbmuxError, ValueError):
     """The text is not a socket address in any known spelling."""
 
 
+class ConfigurationError(UsbmuxError, ValueError):
+    """A configuration file says something wrong; the text names the file and the line."""
+
+
 class DaemonUnavailableError(UsbmuxError, ConnectionError):
     """Nobody serves the usbmux protocol at the address, or the daemon hung up."""
 

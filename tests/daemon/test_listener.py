@@ -177,7 +177,7 @@ class RefusingSocket(socket.socket):
         return super().accept()
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EPERM, errno.EPROTO, errno.ENOMEM])
+@pytest.mark.parametrize("number", [errno.ENFILE, errno.EPERM, errno.EPROTO, errno.ENOMEM])
 async def test_accept_fails_listener_says_so_and_tries_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
@@ -194,6 +194,74 @@ async def test_accept_fails_listener_says_so_and_tries_again_later(
         await until(lambda: accepted)
     accepted[0].close()
     assert caplog.text.count(f"cannot accept: [Errno {number}]") == 3
+    listener.close()
+
+
+async def test_descriptors_have_run_out_newcomers_are_closed_at_once_and_later_ones_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted: list[socket.socket] = []
+    path = str(tmp_path / "usbmuxd")
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", RefusingSocket)
+        RefusingSocket.failures = []
+        listener = listen(UnixAddress(path), accepted.append)
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+    for client in clients:
+        client.connect(path)
+        client.settimeout(10)
+    RefusingSocket.failures = [OSError(errno.EMFILE, "none left")]
+    listener.start()
+    await until(lambda: len(accepted) == 3)
+    assert clients[0].recv(1) == b""
+    assert caplog.text.count("no descriptor is left: 1 newcomers refused") == 1
+    for sock in (*accepted, *clients):
+        sock.close()
+    listener.close()
+
+
+async def test_descriptors_have_run_out_even_the_spare_one_it_tries_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listener_module, "RETRY_S", 0.01)
+    accepted: list[socket.socket] = []
+    path = str(tmp_path / "usbmuxd")
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", RefusingSocket)
+        RefusingSocket.failures = [OSError(errno.EMFILE, "none left")] * 4
+        listener = listen(UnixAddress(path), accepted.append)
+    listener.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        await until(lambda: accepted)
+    assert "cannot accept: [Errno 24]" in caplog.text
+    accepted[0].close()
+    listener.close()
+
+
+async def test_socket_handed_over_is_served_and_its_file_stays(tmp_path: Path) -> None:
+    accepted: list[socket.socket] = []
+    path = str(tmp_path / "usbmuxd")
+    handed = socket.socket(socket.AF_UNIX)
+    handed.bind(path)
+    loop = asyncio.get_running_loop()
+    listener = Listener(loop, UnixAddress(path), 0o600, accepted.append, handed=handed)
+    listener.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        await until(lambda: accepted)
+    accepted[0].close()
+    listener.close()
+    assert (tmp_path / "usbmuxd").is_socket()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a file to another group")
+async def test_unix_listener_with_a_group_gives_it_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "usbmuxd"
+    loop = asyncio.get_running_loop()
+    listener = Listener(loop, UnixAddress(str(path)), 0o660, lambda _sock: None, group=7000)
+    status = path.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, 7000)
     listener.close()
 
 

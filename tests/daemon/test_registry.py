@@ -4,6 +4,7 @@ from typing import cast
 
 from usbmux.control.message import Attached, ClientIdentity, Detached, ListenerRecord, Notification, Paired
 from usbmux.daemon.device_link import DeviceLink
+from usbmux.daemon.policy import WHOLE_VIEW, Permission, View
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.usb.pipe import UsbDeviceInfo
 
@@ -18,8 +19,11 @@ class PipelessLink:
 
 
 class Listener:
-    def __init__(self, number: int, registry: DeviceRegistry, *, leaves_at_once: bool = False) -> None:
+    def __init__(
+        self, number: int, registry: DeviceRegistry, *, leaves_at_once: bool = False, view: View = WHOLE_VIEW
+    ) -> None:
         self.number = number
+        self.view = view
         self.identity = ClientIdentity(program=f"program{number}")
         self.heard: list[Notification] = []
         self._registry = registry
@@ -103,3 +107,37 @@ def test_listeners_are_named_by_their_own_number_and_program() -> None:
         ListenerRecord("3-program3", ClientIdentity(program="program3")),
         ListenerRecord("8-program8", ClientIdentity(program="program8")),
     )
+
+
+OTHER_UDID = "00008101-000E4D4E3CD2001E"
+ONLY_OTHER = View((Permission(udids=(OTHER_UDID,)),))
+
+
+def test_phone_hidden_is_not_there_for_who_may_not_see_it() -> None:
+    registry = DeviceRegistry()
+    registry.attach(link())
+    other = registry.attach(link(OTHER_UDID))
+    assert registry.records(ONLY_OTHER) == (other,)
+    assert registry.link(1, ONLY_OTHER) is None
+    assert registry.link(2, ONLY_OTHER) is registry.link(2) is not None
+
+
+def test_phone_hidden_listener_hears_nothing_of_it() -> None:
+    registry = DeviceRegistry()
+    listener = Listener(1, registry, view=ONLY_OTHER)
+    registry.subscribe(listener)
+    registry.attach(link())
+    other = registry.attach(link(OTHER_UDID))
+    registry.paired(1, UDID)
+    registry.paired(2, OTHER_UDID)
+    registry.detach(1)
+    registry.detach(2)
+    assert listener.heard == [Attached(other), Paired(2), Detached(2)]
+
+
+def test_listeners_are_shown_to_their_like_and_to_who_sees_everything() -> None:
+    registry = DeviceRegistry()
+    registry.subscribe(Listener(1, registry))
+    registry.subscribe(Listener(2, registry, view=ONLY_OTHER))
+    assert [listener.identity.program for listener in registry.listeners()] == ["program1", "program2"]
+    assert [listener.identity.program for listener in registry.listeners(ONLY_OTHER)] == ["program2"]

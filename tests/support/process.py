@@ -27,7 +27,12 @@ class ChildProcess:
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, on_terminal: bool = False
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        on_terminal: bool = False,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.arguments = list(arguments)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -40,6 +45,7 @@ class ChildProcess:
             stderr=writable,
             env=environment,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         os.close(writable)
         self._reader = threading.Thread(target=self._read_lines, args=(readable,), daemon=True)

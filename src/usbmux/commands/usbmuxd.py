@@ -1,4 +1,4 @@
-"""The command ``usbmuxd``: the daemon in the foreground."""
+"""The command ``usbmuxd``."""
 
 import argparse
 import asyncio
@@ -6,186 +6,311 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from usbmux import __version__
+from usbmux.admin.message import SUFFIX
+from usbmux.commands.configuration_file import (
+    DEFAULT_PATH,
+    Configuration,
+    configuration_files,
+    read_configuration,
+)
+from usbmux.commands.daemon_parser import DEFAULT_GROUP, NONE, PROGRAM, DaemonParser, daemon_parser, file_keys
+from usbmux.commands.daemon_process import DaemonProcess
 from usbmux.commands.exits import ExitCode, complain, run_guarded
-from usbmux.commands.tracing import add_trace_options, check_trace_options, traced_buses
-from usbmux.control.address import address_from_environment, parse_address
+from usbmux.commands.listen_tables import group_id, listen_settings, rule
+from usbmux.commands.logs import Log
+from usbmux.commands.pid_file import PidFile, locking_pid
+from usbmux.commands.service_manager import ServiceManager
+from usbmux.commands.tracing import add_traces, check_trace_options
+from usbmux.control.address import UnixAddress, address_from_environment, parse_address
+from usbmux.daemon.admission import ClientLimits
+from usbmux.daemon.listen_settings import ListenSettings
+from usbmux.daemon.policy import Rule
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
+from usbmux.errors import ConfigurationError
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import UsbBus
 
 if TYPE_CHECKING:
     from usbmux.testing import SimulatedPhone
-    from usbmux.usb.libusb_pipe import TransferSizes
 
-_PROGRAM: Final = "usbmuxd"
-_MODE_VARIABLE: Final = "USBMUXD_DEFAULT_DEVICE_MODE"
-_SETTLE_S: Final = 1.0
-"""How long "ready" waits for the phones that are plugged in; clients are served meanwhile."""
-_DEFAULTS: Final = MuxSettings()
-_DESCRIPTION: Final = "Carry connections from local programs to iPhones over USB."
-_EPILOG: Final = """\
-addresses: /path, unix:/path, unix:///path, host:port, [v6]:port, tcp://host:port; several listeners by several -S.
-signals: INT, TERM and QUIT end the daemon, USR2 looks for phones that the bus did not report.
-"""
+logger = logging.getLogger("usbmux.daemon")
+DEFAULT_PID_FILE: Final = Path("/run/usbmuxd.pid")
+_MAX_PATH_LENGTH: Final = 103
+"""Of a Unix socket, in bytes, where it is shortest (macOS)."""
+_OWNER_ONLY: Final = 0o600
+_ADMIN_NAME: Final = "admin"
+"""FileDescriptorName= of the admin socket's unit."""
+_TABLES: Final = {"listen": listen_settings, "rule": rule}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What command line and configuration file say together."""
+
+    options: argparse.Namespace
+    listen: tuple[ListenSettings, ...]
+    """Of ``--listen`` and ``[[listen]]``."""
+    rules: tuple[Rule, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def limits(self) -> ClientLimits:
+        """How many clients there may be."""
+        return ClientLimits(self.options.max_clients, self.options.max_clients_for_each_user)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until a signal ends it, and return its exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    check_trace_options(parser, options)
-    _set_up_logging(options.verbose)
-    return run_guarded(_PROGRAM, lambda: _run(options))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=_PROGRAM,
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("-V", "--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument(
-        "-f", "--foreground", action="store_true", help="stay in the foreground (it always does so far)"
-    )
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more; twice for every request")
-    parser.add_argument(
-        "-S",
-        "--socket",
-        metavar="ADDRESS",
-        action="append",
-        help="where to listen, repeatable (default: USBMUXD_SOCKET_ADDRESS, else the system's usbmuxd address)",
-    )
-    parser.add_argument("-C", "--config-dir", metavar="PATH", type=Path, help="directory of the pair records")
-    parser.add_argument(
-        "--linger",
-        metavar="SECONDS",
-        type=_seconds,
-        default=_DEFAULTS.linger_s,
-        help="keep a connection whose client has ended this long after the last byte (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--simulate",
-        metavar="N|FILE",
-        nargs="?",
-        const="1",
-        help="attach N simulated phones (default 1), or those that a TOML file describes, instead of real ones",
-    )
-    parser.add_argument(
-        "--mode",
-        metavar="1-5",
-        type=_mode,
-        default=os.environ.get(_MODE_VARIABLE),
-        help=f"switch phones to this USB mode (default: {_MODE_VARIABLE}, else only phones that hide their mux)",
-    )
-    parser.add_argument(
-        "--reads",
-        metavar="COUNTxSIZE",
-        type=_reads,
-        help="bulk reads in flight for each phone (default: 8x16384; larger reads hang on phones that do not end "
-        "transfers of multiples of 16384 bytes)",
-    )
-    parser.add_argument("--usb", action="store_true", help="with --simulate: attach real phones too")
-    add_trace_options(parser)
-    return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no time")
-    return seconds
-
-
-def _mode(text: str) -> int:
-    if text not in ("1", "2", "3", "4", "5"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no USB mode, which are 1 to 5")
-    return int(text)
-
-
-def _reads(text: str) -> "TransferSizes":
-    from usbmux.usb.libusb_pipe import TransferSizes
-
+    said = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        count, size = map(int, text.split("x"))
-        return TransferSizes(reads=count, read_size=size)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected COUNTxSIZE such as 8x16384: {error}") from error
+        choices = read_choices(said)
+    except ConfigurationError as error:
+        complain(PROGRAM, str(error))
+        return ExitCode.USAGE
+    if choices.options.check_config:
+        print(f"{PROGRAM}: the configuration is right: {', '.join(map(str, choices.files)) or 'no files'}")
+        return ExitCode.OK
+    return run_guarded(PROGRAM, lambda: _begin(choices, said))
 
 
-def _set_up_logging(verbosity: int) -> None:
-    level = (logging.WARNING, logging.INFO)[verbosity] if verbosity < 2 else logging.DEBUG
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+def read_choices(arguments: Sequence[str]) -> Choices:
+    """Read the command line, and the configuration files that it names or that are where they belong.
 
-
-def _run(options: argparse.Namespace) -> int:
-    addresses = [parse_address(text) for text in options.socket or ()]
-    settings = DaemonSettings(
-        addresses=tuple(addresses) or (address_from_environment(os.environ),),
-        mux=MuxSettings(linger_s=options.linger),
-        **({"pair_record_directory": options.config_dir} if options.config_dir else {}),
+    Raises:
+        ConfigurationError: A file says something wrong.
+    """
+    parser = daemon_parser()
+    options = parser.parse_args(arguments)
+    configuration = _configuration(parser, options.config)
+    if configuration.arguments:
+        from_file = parser.parse_args(configuration.arguments)
+        options = parser.parse_args([*configuration.arguments, *arguments])
+        if options.socket != from_file.socket:  # what the command line says is not said besides
+            options.socket = options.socket[len(from_file.socket or ()) :]
+    check_trace_options(parser, options)
+    return Choices(
+        options,
+        listen=tuple(options.listen or _only(ListenSettings, configuration.tables["listen"])),
+        rules=(*(options.rule or ()), *_only(Rule, configuration.tables["rule"])),
+        files=configuration.paths,
     )
-    phones = _simulated_phones(options.simulate)
-    buses: list[UsbBus] = [_simulated_bus(phones)] if phones else []
-    if options.usb or options.simulate is None:
-        from usbmux.usb.libusb import LibusbBus
 
-        buses.append(LibusbBus(mode=options.mode, sizes=options.reads))
+
+def _only(kind: type, made: Sequence[object]) -> list:  # type: ignore[type-arg]
+    assert all(isinstance(item, kind) for item in made)
+    return list(made)
+
+
+def _configuration(parser: DaemonParser, choice: str | None) -> Configuration:
+    if choice == NONE:
+        paths: tuple[Path, ...] = ()
+    elif choice is None:
+        paths = configuration_files(DEFAULT_PATH)
+    else:
+        paths = configuration_files(Path(choice)) or (Path(choice),)
+    parser.raises = True
+    try:
+        return read_configuration(paths, parser, file_keys(parser), _TABLES)
+    finally:
+        parser.raises = False
+
+
+def _begin(choices: Choices, arguments: Sequence[str]) -> int:
+    options = choices.options
+    pid_file = _pid_file(options)
+    if options.exit or options.force_exit:
+        return _tell_other(pid_file or DEFAULT_PID_FILE, signal.SIGTERM if options.force_exit else signal.SIGUSR1)
+    if (options.disable_hotplug or options.udev) and pid_file is not None and (pid := locking_pid(pid_file)):
+        # udev starts a daemon for every phone that comes; all but the first only tell the first.
+        os.kill(pid, signal.SIGUSR2)
+        return ExitCode.OK
+    if options.foreground or options.systemd or sys.platform == "win32":
+        return _run(choices, arguments, pid_file, _tell_ready)
+    from usbmux.commands.daemonize import run_in_background
+
+    return run_in_background(lambda ready: _run(choices, arguments, pid_file, lambda _daemon: ready()))
+
+
+def _pid_file(options: argparse.Namespace) -> Path | None:
+    if options.pidfile == NONE:
+        return None
+    if options.pidfile is not None:
+        return Path(options.pidfile).absolute()
+    return None if options.foreground or options.systemd else DEFAULT_PID_FILE
+
+
+def _tell_other(pid_file: Path, number: int) -> int:
+    pid = locking_pid(pid_file)
+    if pid is None:
+        complain(PROGRAM, f"no other usbmuxd is running, says {pid_file}")
+        return ExitCode.NO_DAEMON
+    os.kill(pid, number)
+    return ExitCode.OK
+
+
+def _run(
+    choices: Choices, arguments: Sequence[str], pid_file: Path | None, tell_ready: Callable[[Daemon], None]
+) -> int:
+    """Serve until the end. The order matters: log, lock, sockets, then the smaller rights."""
+    options = choices.options
+    log = Log(options.log_format or ("journald" if options.systemd else "text"), options.logfile)
+    manager = ServiceManager(os.environ)
+    phones = _simulated_phones(options.simulate)
     _raise_descriptor_limit()
     # The selector loop also on Windows: sockets are read by readiness.
     with ExitStack() as stack, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(_serve(Daemon(settings, traced_buses(buses, options, stack))))
+        stack.callback(log.close)
+        log.start(options.verbose)
+        if pid_file is not None:
+            stack.enter_context(PidFile(pid_file))
+        daemon = Daemon(_settings(choices, manager), _buses(options, phones))
+        add_traces(daemon.hub, options, stack)
+        process = DaemonProcess(
+            daemon,
+            manager,
+            exits_when_idle=options.enable_exit or options.udev or options.systemd,
+            on_reload=lambda: _reload(arguments, log, daemon),
+            on_started=lambda: _give_up_rights(options.user),
+            on_ready=lambda: tell_ready(daemon),
+        )
+        runner.run(process.serve())
     return _judge(phones)
+
+
+def _settings(choices: Choices, manager: ServiceManager) -> DaemonSettings:
+    options = choices.options
+    listen = tuple(_handed(manager)) or choices.listen or tuple(_named(options))
+    return DaemonSettings(
+        listen=listen,
+        admin_listen=_admin(options, listen, manager),
+        mux=MuxSettings(linger_s=options.linger),
+        rules=choices.rules,
+        client_limits=choices.limits,
+        **({"pair_record_directory": options.config_dir.absolute()} if options.config_dir else {}),
+    )
+
+
+def _named(options: argparse.Namespace) -> Sequence[ListenSettings]:
+    """What ``-S`` says, or the environment."""
+    addresses = [parse_address(text) for text in options.socket or ()] or [address_from_environment(os.environ)]
+    group = _socket_group(options.socket_group)
+    return [ListenSettings(address, mode=options.socket_mode, group=group) for address in addresses]
+
+
+def _socket_group(name: str | None) -> int | None:
+    if name is not None:
+        try:
+            return group_id(name)
+        except ValueError as error:
+            raise ConfigurationError(f"--socket-group: {error}") from error
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:  # who is not root cannot give files away
+        return None
+    try:
+        return group_id(DEFAULT_GROUP)
+    except ValueError:
+        return None
+
+
+def _handed(manager: ServiceManager) -> Sequence[ListenSettings]:
+    """What the service manager listens at for us."""
+    return [
+        ListenSettings(parse_address(_spelled(handed.sock.getsockname())), handed=handed.sock)
+        for handed in manager.sockets
+        if handed.name != _ADMIN_NAME
+    ]
+
+
+def _spelled(name: object) -> str:
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"unix:{name}"
+
+
+def _admin(
+    options: argparse.Namespace, listen: Sequence[ListenSettings], manager: ServiceManager
+) -> ListenSettings | None:
+    handed = next((handed.sock for handed in manager.sockets if handed.name == _ADMIN_NAME), None)
+    if handed is not None:
+        return ListenSettings(UnixAddress(str(handed.getsockname())), handed=handed)
+    if options.admin_socket not in (None, NONE):
+        return ListenSettings(UnixAddress(options.admin_socket), mode=_OWNER_ONLY)
+    path = next((each.address.path for each in listen if isinstance(each.address, UnixAddress)), None)
+    if options.admin_socket == NONE or path is None:
+        return None
+    if len(os.fsencode(path + SUFFIX)) > _MAX_PATH_LENGTH:
+        complain(PROGRAM, f"no admin socket: {path}{SUFFIX} is too long; --admin-socket PATH puts it elsewhere")
+        return None
+    return ListenSettings(UnixAddress(path + SUFFIX), mode=_OWNER_ONLY)
+
+
+def _reload(arguments: Sequence[str], log: Log, daemon: Daemon) -> None:
+    """Take over what can change while clients are connected. An error leaves everything as it was."""
+    try:
+        log.reopen()
+        choices = read_choices(arguments)
+    except (ConfigurationError, OSError) as error:
+        logger.error("not reloaded: %s", error)
+        return
+    log.set_verbosity(choices.options.verbose)
+    daemon.reconfigure(choices.rules, choices.limits)
+    logger.warning("reloaded: log, verbosity, rules and limits; other changes wait for a restart")
+
+
+def _give_up_rights(user: str | None) -> None:
+    if sys.platform == "win32":
+        return
+    from usbmux.commands import privileges
+
+    privileges.restrict()
+    if user is not None:
+        privileges.become(user)
+
+
+def _buses(options: argparse.Namespace, phones: "Sequence[SimulatedPhone]") -> list[UsbBus]:
+    buses: list[UsbBus] = []
+    # Imported here: a daemon needs one of the two.
+    if phones:
+        from usbmux.usb.simulated import SimulatedBus
+
+        simulated = SimulatedBus()
+        for phone in phones:
+            simulated.plug(phone)
+        buses.append(simulated)
+    if options.usb or options.simulate is None:
+        from usbmux.usb.libusb import LibusbBus
+
+        is_watching = not (options.disable_hotplug or options.udev)
+        buses.append(LibusbBus(mode=options.mode, sizes=options.reads, hotplug=is_watching))
+    return buses
 
 
 def _simulated_phones(choice: str | None) -> "list[SimulatedPhone]":
     if choice is None:
         return []
-    # Imported here, as the libusb below: a daemon needs one of the two.
     from usbmux.testing import default_phones, load_phones
 
     return default_phones(int(choice)) if choice.isdecimal() else load_phones(choice)
-
-
-def _simulated_bus(phones: "list[SimulatedPhone]") -> UsbBus:
-    from usbmux.usb.simulated import SimulatedBus
-
-    bus = SimulatedBus()
-    for phone in phones:
-        bus.plug(phone)
-    return bus
 
 
 def _judge(phones: "list[SimulatedPhone]") -> int:
     """What the simulated phones hold against the daemon is a defect of the daemon, and so is its exit code."""
     violations = [f"{phone.udid}: {violation}" for phone in phones for violation in phone.violations]
     for violation in violations:
-        complain(_PROGRAM, f"broke a rule: {violation}")
+        complain(PROGRAM, f"broke a rule: {violation}")
     return ExitCode.FAILURE if violations else ExitCode.OK
 
 
-async def _serve(daemon: Daemon) -> None:
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGQUIT"):
-        if hasattr(signal, name) and sys.platform != "win32":
-            loop.add_signal_handler(getattr(signal, name), ended.set)
-    if sys.platform != "win32":
-        loop.add_signal_handler(signal.SIGUSR2, daemon.rescan)
-    async with daemon:
-        await daemon.wait_settled(_SETTLE_S)
-        where = ", ".join(str(address) for address in daemon.addresses)
-        print(f"{_PROGRAM} ready: {where}", file=sys.stderr, flush=True)
-        await ended.wait()
+def _tell_ready(daemon: Daemon) -> None:
+    where = ", ".join(str(address) for address in daemon.addresses)
+    print(f"{PROGRAM} ready: {where}", file=sys.stderr, flush=True)
 
 
 def _raise_descriptor_limit() -> None:
@@ -198,7 +323,7 @@ def _raise_descriptor_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError) as error:
-        complain(_PROGRAM, f"cannot raise the limit of open files: {error}")
+        complain(PROGRAM, f"cannot raise the limit of open files: {error}")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,11 @@ class FrameReader:
         length = self._frame_length()
         return max(length - len(self._buffer), 0) if self._is_length_possible(length) else 0
 
+    @property
+    def is_amid_frame(self) -> bool:
+        """Whether a frame has begun and is not complete, or not taken."""
+        return bool(self._buffer)
+
     def receive_data(self, data: bytes | memoryview) -> None:
         """Buffer bytes of the stream. What follows an impossible length is dropped."""
         if self._error is None:

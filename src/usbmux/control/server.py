@@ -100,6 +100,11 @@ class ServerSession:
         """What the client said of itself with its last plist request."""
         return self._identity
 
+    @property
+    def is_amid_request(self) -> bool:
+        """Whether bytes of a request are there that is not complete, or was not handed out yet."""
+        return self._reader.is_amid_frame
+
     def receive_data(self, data: bytes | memoryview) -> None:
         """Take bytes from the client; `next_event` tells what they mean."""
         if self._state is not ServerState.CLOSING:

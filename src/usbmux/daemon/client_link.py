@@ -10,6 +10,8 @@ from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, No
 from usbmux.control.server import RequestInvalid, RequestReceived, ServerSession, ServerState
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.peer import Peer
+from usbmux.daemon.policy import View
 from usbmux.daemon.readiness import Readiness
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import Answerable, RequestAnswerer
@@ -21,6 +23,8 @@ logger = logging.getLogger("usbmux.daemon.client")
 READ_SIZE: Final = 65536
 MAX_OUTPUT: Final = 1 << 20
 """Unread output, in bytes, at which a client is cut off."""
+REQUEST_TIMEOUT_S: Final = 30.0
+"""How long a request may take to arrive, and the first one to begin."""
 
 
 class ClientHost(Protocol):
@@ -42,8 +46,18 @@ class ClientHost(Protocol):
 class ClientLink:
     """One client in the request phase or listening. Implements `Subscriber` and `StreamHandler`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, host: ClientHost, sock: socket.socket, number: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        host: ClientHost,
+        sock: socket.socket,
+        number: int,
+        peer: Peer,
+        view: View,
+    ) -> None:
         self.number: Final = number
+        self.peer: Final = peer
+        self.view: Final = view
         self._loop: Final = loop
         self._host: Final = host
         self._sock: Final = sock
@@ -54,9 +68,10 @@ class ClientLink:
         self._readiness: Final = Readiness(loop, sock, on_readable=self._on_readable, on_writable=self._on_writable)
         self._input_ended = False
         self._finished = False
+        self._patience: asyncio.TimerHandle | None = None
 
     def __str__(self) -> str:
-        return f"client {self.number} ({self.identity.program or 'unnamed'})"
+        return f"client {self.number} ({self.peer})"
 
     @property
     def identity(self) -> ClientIdentity:
@@ -66,6 +81,7 @@ class ClientLink:
     def start(self) -> None:
         """Begin to read requests."""
         self._readiness.read(True)
+        self._patience = self._loop.call_later(REQUEST_TIMEOUT_S, self._give_up)
 
     def notify(self, message: Notification) -> None:
         """See `Subscriber`."""
@@ -112,16 +128,17 @@ class ClientLink:
             logger.info("%s: closed: %s", self, error)
             self._finish()
         self._finish_if_done()
+        self._limit_patience()
 
     def _serve_request(self, request: Listen | Connect | Answerable) -> None:
-        logger.debug("%s: %s", self, request)
+        logger.info("%s: %s", self, request)
         match request:
             case Listen():
                 self._listen()
             case Connect():
                 self._connect(request)
             case _:
-                answer = self._host.answerer.answer(request)
+                answer = self._host.answerer.answer(request, self.view)
                 if isinstance(answer, Reply):
                     self._reply(answer)
                 else:
@@ -140,15 +157,19 @@ class ClientLink:
     def _listen(self) -> None:
         """The result and what is attached go out in one write: some clients allow 10 ms for it (C28)."""
         output = self._session.reply(Result(ResultCode.OK))
-        for device in self._host.registry:
-            output += self._session.notify(Attached(device.record))
+        for record in self._host.registry.records(self.view):
+            output += self._session.notify(Attached(record))
         self._host.registry.subscribe(self)
         self._send(output)
 
     def _connect(self, request: Connect) -> None:
-        link = self._host.registry.link(request.device_id)
+        link = self._host.registry.link(request.device_id, self.view)
         if link is None:
             self._reply(Result(ResultCode.BAD_DEVICE))
+            return
+        if not self.view.allows_port(request.port):
+            logger.warning("%s: may not connect to port %d", self, request.port)
+            self._reply(Result(ResultCode.CONNECTION_REFUSED))
             return
         try:
             self._stream = link.connect(request.port, self)
@@ -220,6 +241,20 @@ class ClientLink:
         self._flush()
         self._serve()
 
+    def _limit_patience(self) -> None:
+        """A request that has begun must come to its end; between requests a client may take its time."""
+        is_waited_for = self._session.is_amid_request and not self._busy()
+        if not is_waited_for and self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        elif is_waited_for and self._patience is None:
+            self._patience = self._loop.call_later(REQUEST_TIMEOUT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        self._patience = None
+        logger.info("%s: closed: no whole request within %g s", self, REQUEST_TIMEOUT_S)
+        self._finish()
+
     def _finish_if_done(self) -> None:
         if self._finished or self._busy():
             self._readiness.read(False)
@@ -236,5 +271,8 @@ class ClientLink:
 
     def _detach_socket(self) -> None:
         self._finished = True
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self._readiness.end()
         self._host.registry.unsubscribe(self)

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from usbmux.control.address import Address, TcpAddress, UnixAddress
@@ -14,38 +15,60 @@ from usbmux.errors import AddressError
 
 logger = logging.getLogger("usbmux.daemon.listener")
 
-BACKLOG: Final = 256
+BACKLOG: Final = 4096
+"""A client whose connect finds it full fails at once if it has a timeout."""
 RETRY_S: Final = 0.5
-"""How long accepting rests after it failed, for want of descriptors as a rule."""
+"""How long accepting rests after it failed, for want of memory as a rule."""
+REFUSALS_TOLD_S: Final = 10.0
+"""How often the log says that newcomers are refused for want of descriptors."""
 _ACCEPTS_A_TURN: Final = 64
 
 
 class Listener:
     """Accepts clients at one address.
 
+    Where descriptors have run out, a newcomer is accepted with one kept for that and closed at once: it would wait
+    for ever otherwise, and the loop would turn in circles over it.
+
     Args:
+        mode: Of the socket's file.
+        group: Of the socket's file; None: the daemon's.
         on_client: Gets each accepted socket, non-blocking.
+        handed: A listening socket that somebody else has made and will remove.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, address: Address, mode: int, on_client: Callable[[socket.socket], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        mode: int,
+        on_client: Callable[[socket.socket], None],
+        *,
+        group: int | None = None,
+        handed: socket.socket | None = None,
     ) -> None:
         self._loop: Final = loop
         self._on_client: Final = on_client
         self._retry: asyncio.TimerHandle | None = None
         self._own_file: tuple[str, int, int] | None = None
+        self._refused = 0
+        self._refusals_told_at = -REFUSALS_TOLD_S
         match address:
+            case _ if handed is not None:
+                self._sock = handed
+                self.address: Address = address
             case UnixAddress(path):
-                self._sock = _bind_unix(path, mode)
+                self._sock = _bind_unix(path, mode, group)
                 status = os.stat(path)
                 self._own_file = (path, status.st_dev, status.st_ino)
-                self.address: Address = address
+                self.address = address
             case TcpAddress():
                 self._sock = _bind_tcp(address)
                 host, port = self._sock.getsockname()[:2]
                 self.address = TcpAddress(host, port)
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
+        self._spare: int | None = os.open(os.devnull, os.O_RDONLY)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -58,6 +81,9 @@ class Listener:
             self._retry.cancel()
         self._loop.remove_reader(self._sock)
         self._sock.close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
         if self._own_file is not None:
             path, device, inode = self._own_file
             try:
@@ -76,6 +102,8 @@ class Listener:
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError as error:
+                if error.errno == errno.EMFILE and self._refuse_one():
+                    continue
                 logger.error("%s: cannot accept: %s; trying again in %g s", self.address, error, RETRY_S)
                 self._loop.remove_reader(self._sock)
                 self._retry = self._loop.call_later(RETRY_S, self.start)
@@ -85,8 +113,28 @@ class Listener:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._on_client(sock)
 
+    def _refuse_one(self) -> bool:
+        """Whether there was a newcomer to be refused by means of the spare descriptor."""
+        if self._spare is None:
+            return False
+        os.close(self._spare)
+        self._spare = None
+        try:
+            self._sock.accept()[0].close()
+        except OSError:
+            return False
+        finally:
+            with suppress(OSError):  # somebody else took it meanwhile
+                self._spare = os.open(os.devnull, os.O_RDONLY)
+        self._refused += 1
+        now = self._loop.time()
+        if now - self._refusals_told_at >= REFUSALS_TOLD_S:
+            self._refusals_told_at = now
+            logger.error("%s: no descriptor is left: %d newcomers refused so far", self.address, self._refused)
+        return True
 
-def _bind_unix(path: str, mode: int) -> socket.socket:
+
+def _bind_unix(path: str, mode: int, group: int | None) -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise AddressError(f"{path}: this platform has no Unix sockets; use host:port")
     _remove_stale(path)
@@ -100,6 +148,8 @@ def _bind_unix(path: str, mode: int) -> socket.socket:
             error.errno or errno.ENAMETOOLONG, f"cannot listen at {path}: {error.strerror or error}"
         ) from error
     try:
+        if group is not None:
+            os.chown(path, -1, group)
         os.chmod(path, mode)
     except OSError as error:
         sock.close()

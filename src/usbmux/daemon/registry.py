@@ -14,6 +14,7 @@ from usbmux.control.message import (
     Paired,
 )
 from usbmux.daemon.device_link import DeviceLink
+from usbmux.daemon.policy import WHOLE_VIEW, View
 
 
 class Subscriber(Protocol):
@@ -26,6 +27,10 @@ class Subscriber(Protocol):
     @property
     def identity(self) -> ClientIdentity:
         """What the client said of itself."""
+
+    @property
+    def view(self) -> View:
+        """What the client may see."""
 
     def notify(self, message: Notification) -> None:
         """Tell the client."""
@@ -62,28 +67,29 @@ class DeviceRegistry:
             port_path=link.info.port_path,
         )
         self._devices[record.device_id] = AttachedDevice(record, link)
-        self._tell(Attached(record))
+        self._tell(record, Attached(record))
         return record
 
     def detach(self, device_id: int) -> None:
         """Forget the phone and tell the subscribers."""
-        del self._devices[device_id]
-        self._tell(Detached(device_id))
+        record = self._devices.pop(device_id).record
+        self._tell(record, Detached(device_id))
 
-    def records(self) -> tuple[DeviceRecord, ...]:
+    def records(self, view: View = WHOLE_VIEW) -> tuple[DeviceRecord, ...]:
         """What ListDevices answers."""
-        return tuple(device.record for device in self._devices.values())
+        records = (device.record for device in self._devices.values())
+        return tuple(record for record in records if view.shows(record.serial_number))
 
-    def link(self, device_id: int) -> DeviceLink | None:
-        """The way to the phone with that id."""
+    def link(self, device_id: int, view: View = WHOLE_VIEW) -> DeviceLink | None:
+        """The way to the phone with that id; None also for one that the view does not show."""
         device = self._devices.get(device_id)
-        return device.link if device else None
+        return device.link if device and view.shows(device.record.serial_number) else None
 
     def paired(self, device_id: int | None, serial_number: str) -> None:
         """Tell the subscribers, if the id is that of the phone with that serial number."""
         device = self._devices.get(device_id) if device_id is not None else None
         if device is not None and device.record.serial_number == serial_number:
-            self._tell(Paired(device.record.device_id))
+            self._tell(device.record, Paired(device.record.device_id))
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell this client of changes from now on."""
@@ -93,13 +99,15 @@ class DeviceRegistry:
         """Tell it no more. Idempotent."""
         self._subscribers.pop(subscriber.number, None)
 
-    def listeners(self) -> tuple[ListenerRecord, ...]:
-        """What ListListeners answers."""
+    def listeners(self, view: View = WHOLE_VIEW) -> tuple[ListenerRecord, ...]:
+        """What ListListeners answers. Who does not see everything gets to know only of its like."""
         return tuple(
             ListenerRecord(f"{client.number}-{client.identity.program}", client.identity)
             for client in self._subscribers.values()
+            if view.is_whole or client.view == view
         )
 
-    def _tell(self, message: Notification) -> None:
+    def _tell(self, record: DeviceRecord, message: Notification) -> None:
         for subscriber in list(self._subscribers.values()):
-            subscriber.notify(message)
+            if subscriber.view.shows(record.serial_number):
+                subscriber.notify(message)

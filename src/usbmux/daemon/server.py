@@ -1,25 +1,31 @@
 """The daemon as a whole: owns listeners, clients and phones."""
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
-from usbmux.control.address import Address, TcpAddress
+from usbmux.capture.trace_hub import TraceHub
+from usbmux.capture.traced_bus import TracedBus
+from usbmux.control.address import Address
+from usbmux.daemon.admin import AdminServer
+from usbmux.daemon.admission import Admission, ClientLimits
 from usbmux.daemon.attendant import DeviceAttendant
 from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.hangup import HangupWatch
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.pass_through import PassThrough
+from usbmux.daemon.peer import Peer, peer_of
+from usbmux.daemon.policy import Permission, Policy, Rule
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.daemon.settings import DaemonSettings
+from usbmux.daemon.tls import TlsFront, check_exposure, server_context
 from usbmux.usb.pipe import UsbBus
 
 logger = logging.getLogger("usbmux.daemon")
@@ -33,13 +39,20 @@ class Daemon:
 
     def __init__(self, settings: DaemonSettings, buses: Sequence[UsbBus]) -> None:
         self.registry: DeviceRegistry = DeviceRegistry()
-        self.answerer: RequestAnswerer = RequestAnswerer(self.registry, PairRecordStore(settings.pair_record_directory))
+        self._pair_records: Final = PairRecordStore(settings.pair_record_directory)
+        self.answerer: RequestAnswerer = RequestAnswerer(self.registry, self._pair_records)
+        self.hub: Final = TraceHub()
+        """Where traces of the phones' links are added and removed, at any time."""
         self._settings: Final = settings
-        self._buses: Final = tuple(buses)
+        self._buses: Final = tuple(TracedBus(bus, self.hub) for bus in buses)
+        self._admin: AdminServer | None = None
         self._listeners: list[Listener] = []
+        self._fronts: list[TlsFront] = []
         self._clients: dict[int, ClientLink] = {}
         self._streams: set[PassThrough] = set()
-        self._client_count = 0
+        self._last_number = 0
+        self._admission: Final = Admission(settings.client_limits)
+        self._policy = Policy(settings.rules)
 
     async def __aenter__(self) -> "Daemon":
         await self.start()
@@ -57,18 +70,19 @@ class Daemon:
         """Listen at every address and watch every bus.
 
         Raises:
-            OSError: An address cannot be bound.
+            OSError: An address cannot be bound, or the directory of the pair records must not be used.
             UsbError: A bus cannot be used at all.
         """
+        self._pair_records.prepare()
         self._loop = asyncio.get_running_loop()
         self._watch = HangupWatch(self._loop)
         self.farewells: Farewells = Farewells(self._loop)
         self._attendant = DeviceAttendant(self._loop, self.registry, self._settings.mux)
         try:
-            for address in self._settings.addresses:
-                _warn_of_exposure(address)
-                listener = Listener(self._loop, address, self._settings.socket_mode, self._client_arrived)
-                self._listeners.append(listener)
+            for settings in self._settings.listen:
+                self._listeners.append(self._listener(settings))
+            if self._settings.admin_listen is not None:
+                self._admin = self._admin_server(self._settings.admin_listen)
             for bus in self._buses:
                 await bus.start(self._attendant)
         except BaseException:
@@ -76,6 +90,8 @@ class Daemon:
             raise
         for listener in self._listeners:
             listener.start()
+        if self._admin is not None:
+            self._admin.start()
 
     async def wait_settled(self, timeout_s: float) -> None:
         """Wait until every phone that was there at the start is attached or given up, but not longer than that."""
@@ -86,32 +102,81 @@ class Daemon:
         for bus in self._buses:
             bus.rescan()
 
+    @property
+    def client_count(self) -> int:
+        """Open client sockets, streams included."""
+        return self._admission.total
+
+    def reconfigure(self, rules: Sequence[Rule], limits: ClientLimits) -> None:
+        """Let other rules and limits hold for clients that come from now on."""
+        self._policy = Policy(rules)
+        self._admission.limits = limits
+
     async def close(self) -> None:
         """End everything: clients, streams, phones, buses. Idempotent."""
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            admin.stop_listening()
         for client in list(self._clients.values()):
             client.close()
         for stream in list(self._streams):
             stream.close("usbmuxd is shutting down")
+        await self.answerer.close()
+        for front in self._fronts:
+            await front.close()
+        self._fronts.clear()
         await self._attendant.close()
         for bus in self._buses:
             await bus.close()
+        if admin is not None:
+            admin.close()
         self._watch.close()
         self.farewells.close()
 
+    def _listener(self, settings: ListenSettings) -> Listener:
+        check_exposure(settings)
+
+        def arrived(sock: socket.socket) -> None:
+            self._client_arrived(sock, peer_of(sock), settings.permission)
+
+        on_client = arrived
+        if settings.tls is not None:
+            # Its plain socket would be connected by ourselves.
+            front = TlsFront(
+                self._loop,
+                server_context(settings.tls),
+                lambda sock: self._client_arrived(sock, Peer(), settings.permission),
+            )
+            self._fronts.append(front)
+            on_client = front.accept
+        return Listener(
+            self._loop, settings.address, settings.mode, on_client, group=settings.group, handed=settings.handed
+        )
+
+    def _admin_server(self, listen: ListenSettings) -> AdminServer:
+        phones, backlog = self._attendant.statuses, self._settings.capture_backlog
+        return AdminServer(self._loop, listen, self.hub, self.farewells, phones, backlog)
+
     # Clients
 
-    def _client_arrived(self, sock: socket.socket) -> None:
-        self._client_count += 1
-        client = ClientLink(self._loop, self, sock, self._client_count)
+    def _client_arrived(self, sock: socket.socket, peer: Peer, permission: Permission | None) -> None:
+        self._last_number += 1
+        refusal = self._admission.admit(peer.uid)
+        if refusal is not None:
+            logger.warning("refused a client (%s): %s", peer, refusal)
+            sock.close()
+            return
+        client = ClientLink(self._loop, self, sock, self._last_number, peer, self._policy.view(peer, permission))
         self._clients[client.number] = client
         client.start()
 
     def client_ended(self, client: ClientLink) -> None:
         """See `ClientHost`."""
-        self._clients.pop(client.number, None)
+        if self._clients.pop(client.number, None) is not None:
+            self._admission.release(client.peer.uid)
 
     def client_connected(
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
@@ -119,6 +184,11 @@ class Daemon:
         """See `ClientHost`."""
         del self._clients[client.number]
         logger.info("%s: connected to %s", client, stream)
+
+        def ended() -> None:
+            self._streams.discard(pass_through)
+            self._admission.release(client.peer.uid)
+
         pass_through = PassThrough(
             self._loop,
             self._watch,
@@ -128,16 +198,7 @@ class Daemon:
             greeting=greeting,
             early=early,
             linger_s=self._settings.mux.linger_s,
-            on_end=lambda: self._streams.discard(pass_through),
+            on_end=ended,
         )
         self._streams.add(pass_through)
         pass_through.start()
-
-
-def _warn_of_exposure(address: Address) -> None:
-    """Pair records and phones are open to whoever reaches the socket."""
-    if isinstance(address, TcpAddress) and address.host != "localhost":
-        with suppress(ValueError):
-            if ipaddress.ip_address(address.host).is_loopback:
-                return
-        logger.warning("%s is reachable from other computers: anybody there may use the phones", address)

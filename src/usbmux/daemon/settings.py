@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from usbmux.control.address import Address, default_address
+from usbmux.control.address import default_address
+from usbmux.daemon.admission import ClientLimits
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.pairing import default_directory
+from usbmux.daemon.policy import Rule
 from usbmux.mux.settings import MuxSettings
 
 
@@ -12,9 +15,14 @@ from usbmux.mux.settings import MuxSettings
 class DaemonSettings:
     """How a daemon serves."""
 
-    addresses: tuple[Address, ...] = field(default_factory=lambda: (default_address(),))
+    listen: tuple[ListenSettings, ...] = field(default_factory=lambda: (ListenSettings(default_address()),))
     """Where it listens, all at once."""
     pair_record_directory: Path = field(default_factory=default_directory)
     mux: MuxSettings = field(default_factory=MuxSettings)
-    socket_mode: int = 0o666
-    """Mode of Unix sockets: who may connect."""
+    rules: tuple[Rule, ...] = ()
+    """Who may do what; see `Policy`."""
+    client_limits: ClientLimits = field(default_factory=ClientLimits)
+    admin_listen: ListenSettings | None = None
+    """Where it lets root and its own user look inside; None: nowhere."""
+    capture_backlog: int = 16 << 20
+    """How many bytes of a capture may wait for its reader before packets are dropped from it."""

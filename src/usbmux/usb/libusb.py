@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Final
 
-from usbmux.errors import LocalProtocolError, UsbError
+from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
 from usbmux.usb._usb1 import Context, Device
 from usbmux.usb.apple import MODES, VENDOR_ID, choose_mux_interface, device_name, is_phone_without_mux
 from usbmux.usb.binding import HOTPLUG_DEVICE_LEFT, has_hotplug, open_context, translated
@@ -22,7 +22,7 @@ from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
 from usbmux.usb.event_pump import EventPump, make_event_pump
 from usbmux.usb.libusb_pipe import TransferSizes
 from usbmux.usb.pipe import BusListener
-from usbmux.usb.session import call_in_thread
+from usbmux.usb.worker import Worker
 
 _POLL_INTERVAL_S: Final = 1.0
 _SAFETY_INTERVAL_S: Final = 10.0
@@ -39,14 +39,17 @@ class LibusbBus:
     Args:
         sizes: What each pipe keeps in flight.
         mode: USB mode, 1 to 5, that phones are switched to; None leaves all alone but those that hide their mux.
+        hotplug: False: look for phones only at the start and when asked to. An open one is still seen to leave.
     """
 
-    def __init__(self, *, sizes: TransferSizes | None = None, mode: int | None = None) -> None:
+    def __init__(self, *, sizes: TransferSizes | None = None, mode: int | None = None, hotplug: bool = True) -> None:
         if mode is not None and mode not in MODES:
             raise ValueError(f"the USB mode must be {MODES[0]} to {MODES[-1]}, not {mode}")
         self._sizes = sizes or TransferSizes()
         self._modes = ModePolicy(mode)
+        self._hotplug = hotplug
         self._listener: BusListener | None = None
+        self._worker = Worker("usbmux bus")
         self._context: Context | None = None
         self._pump: EventPump | None = None
         self._present: dict[_Place, LibusbCandidate] = {}
@@ -65,11 +68,12 @@ class LibusbBus:
             raise LocalProtocolError("the bus is started already")
         self._listener = listener
         try:
-            context = await call_in_thread(open_context)
+            context = await self._worker.call(open_context)
         except UsbError:
-            self._listener = None
+            await self.close()
             raise
-        if has_hotplug() and _does_udev_run():
+        interval_s: float | None
+        if self._hotplug and has_hotplug() and _does_udev_run():
             self._context = context
             try:
                 self._watch(context)
@@ -78,10 +82,11 @@ class LibusbBus:
                 raise
             interval_s = _SAFETY_INTERVAL_S
         else:
-            _log.info("no udev: looking for devices every %g s", _POLL_INTERVAL_S)
-            await call_in_thread(context.close)
+            interval_s = _POLL_INTERVAL_S if self._hotplug else None
+            if interval_s is not None:
+                _log.info("no udev: looking for devices every %g s", interval_s)
+            await self._worker.call(context.close)
             self._rescan_wanted.set()
-            interval_s = _POLL_INTERVAL_S
         self._spawn(self._scan_now_and_then(interval_s))
 
     def rescan(self) -> None:
@@ -99,7 +104,8 @@ class LibusbBus:
             self._pump = None
         if self._context is not None:
             context, self._context = self._context, None
-            await call_in_thread(context.close)
+            await self._worker.call(context.close)
+        self._worker.stop()
         self._present.clear()
 
     def _watch(self, context: Context) -> None:
@@ -125,7 +131,7 @@ class LibusbBus:
         self._changes += 1
         self._left(place)
 
-    async def _scan_now_and_then(self, interval_s: float) -> None:
+    async def _scan_now_and_then(self, interval_s: float | None) -> None:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval_s):
@@ -133,7 +139,7 @@ class LibusbBus:
             self._rescan_wanted.clear()
             changes = self._changes
             try:
-                found = await call_in_thread(_list_devices)
+                found = await self._worker.call(_list_devices)
             except UsbError as error:
                 _log.warning("%s", error)
                 continue
@@ -184,6 +190,9 @@ class LibusbBus:
     async def _show_mux(self, candidate: LibusbCandidate) -> None:
         try:
             await candidate.show_mux()
+        except UsbDisconnectedError as error:
+            # It can leave, to come back with one, before its answer is here.
+            _log.debug("%s: %s", candidate.name, error)
         except UsbError as error:
             _log.warning("%s shows no mux interface: %s", candidate.name, error)
 

@@ -1,0 +1,108 @@
+"""The daemon as a process: its signals, and what it tells the service manager."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from usbmux.commands.service_manager import ServiceManager
+from usbmux.daemon.server import Daemon
+
+logger = logging.getLogger("usbmux.daemon")
+SETTLE_S: Final = 1.0
+"""How long "ready" waits for the phones that are plugged in; clients are served meanwhile."""
+
+
+class DaemonProcess:
+    """Runs a daemon until a signal ends it.
+
+    Args:
+        exits_when_idle: Whether USR1 ends it while no phone is attached.
+        on_reload: Called for HUP.
+        on_started: Called once it listens: the last moment to give up privileges.
+        on_ready: Called once the phones that are plugged in are attached, or given up for now.
+    """
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        manager: ServiceManager,
+        *,
+        exits_when_idle: bool,
+        on_reload: Callable[[], None],
+        on_started: Callable[[], None],
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._daemon: Final = daemon
+        self._manager: Final = manager
+        self._exits_when_idle: Final = exits_when_idle
+        self._on_reload: Final = on_reload
+        self._on_started: Final = on_started
+        self._on_ready: Final = on_ready
+        self._ended: Final = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serve until the end.
+
+        Raises:
+            OSError: An address cannot be bound, or the start failed otherwise.
+            UsbError: A bus cannot be used at all.
+        """
+        self._add_signals()
+        async with self._daemon as daemon:
+            self._on_started()
+            await daemon.wait_settled(SETTLE_S)
+            self._on_ready()
+            self._manager.notify("READY=1", self._status())
+            alive = asyncio.ensure_future(self._show_life())
+            try:
+                await self._ended.wait()
+            finally:
+                alive.cancel()
+                with suppress(asyncio.CancelledError):
+                    await alive
+            self._manager.notify("STOPPING=1")
+
+    def _add_signals(self) -> None:
+        if sys.platform == "win32":
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._ended.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._end_if_idle)
+        loop.add_signal_handler(signal.SIGUSR2, self._daemon.rescan)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _end_if_idle(self) -> None:
+        phones = len(self._daemon.registry.records())
+        if not self._exits_when_idle:
+            logger.warning("asked to end if idle, which is allowed by --enable-exit only")
+        elif phones:
+            logger.warning("asked to end if idle, but %d phones are attached", phones)
+        else:
+            self._ended.set()
+
+    def _reload(self) -> None:
+        self._manager.notify("RELOADING=1", f"MONOTONIC_USEC={_monotonic_us()}")
+        self._on_reload()
+        self._manager.notify("READY=1", self._status())
+
+    async def _show_life(self) -> None:
+        """The event loop turns; that is all that a watchdog can be told."""
+        if self._manager.watchdog_s is None:
+            return
+        while True:
+            self._manager.notify("WATCHDOG=1", self._status())
+            await asyncio.sleep(self._manager.watchdog_s / 2)
+
+    def _status(self) -> str:
+        return f"STATUS={len(self._daemon.registry.records())} phones, {self._daemon.client_count} clients"
+
+
+def _monotonic_us() -> int:
+    import time
+
+    return time.monotonic_ns() // 1000

@@ -1,0 +1,114 @@
+"""Where the daemon's log goes, and what a line of it looks like."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TextIO
+
+FORMATS: Final = ("text", "logfmt", "json", "journald")
+_PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+"""Of syslog, see sd-daemon(3)."""
+
+
+class Log:
+    """The handler of the root logger. Until `open` it writes to stderr.
+
+    Args:
+        form: One of `FORMATS`: for people, key=value, a JSON object a line, or for systemd's journal.
+        path: A file to append to; None: stderr.
+    """
+
+    def __init__(self, form: str, path: Path | None) -> None:
+        self._path: Final = path and path.absolute()
+        self._handler: logging.StreamHandler[TextIO] = logging.StreamHandler(sys.stderr)
+        self._handler.setFormatter(_FORMATTERS[form]())
+        self._file: TextIO | None = None
+
+    def start(self, verbosity: int) -> None:
+        """Log warnings, with 1 also what happens, with 2 every request."""
+        logging.getLogger().addHandler(self._handler)
+        logging.getLogger("asyncio").setLevel(logging.WARNING)
+        self.set_verbosity(verbosity)
+        self.reopen()
+
+    def set_verbosity(self, verbosity: int) -> None:
+        """See `start`."""
+        level = (logging.WARNING, logging.INFO)[verbosity] if verbosity < 2 else logging.DEBUG
+        logging.getLogger().setLevel(level)
+
+    def reopen(self) -> None:
+        """Open the file anew, because somebody has moved the old one away.
+
+        Raises:
+            OSError: It cannot be opened; the old one stays in use.
+        """
+        if self._path is None:
+            return
+        # Line-buffered, and private: it tells who uses which phone.
+        file = open(self._path, "a", buffering=1, encoding="utf-8", opener=_open_private)  # noqa: SIM115 - stays open
+        self._handler.setStream(file)
+        if self._file is not None:
+            self._file.close()
+        self._file = file
+
+    def close(self) -> None:
+        """Log no more, and close the file."""
+        logging.getLogger().removeHandler(self._handler)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _open_private(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o640)
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+class _JournalFormatter(logging.Formatter):
+    """The journal has a clock of its own. Every line of a message needs its priority."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = _PRIORITIES.get(record.levelno, 6)
+        return "\n".join(f"<{priority}>{line}" for line in f"{record.name}: {super().format(record)}".splitlines())
+
+
+class _LogfmtFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(f"{key}={_quoted(value)}" for key, value in _fields(record, super().format).items())
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(_fields(record, super().format), ensure_ascii=False)
+
+
+_FORMATTERS: Final[dict[str, Callable[[], logging.Formatter]]] = {
+    "text": _TextFormatter,
+    "logfmt": _LogfmtFormatter,
+    "json": _JsonFormatter,
+    "journald": _JournalFormatter,
+}
+
+
+def _fields(record: logging.LogRecord, message: Callable[[logging.LogRecord], str]) -> dict[str, str]:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return {
+        "time": f"{seconds}.{int(record.msecs):03}Z",
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": message(record),
+    }
+
+
+def _quoted(value: str) -> str:
+    is_plain = value and all(character.isprintable() and character not in ' "=\\' for character in value)
+    return value if is_plain else json.dumps(value, ensure_ascii=False)

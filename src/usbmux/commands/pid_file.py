@@ -1,0 +1,85 @@
+"""A file that tells which process is the daemon, locked by it as long as it lives."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+
+class PidFile:
+    """Locked from `__enter__` to `__exit__`, which also removes it. Holds the id of the process that entered.
+
+    Raises:
+        OSError: On entering. EAGAIN with the other's id in its text: another process has locked it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        while True:
+            self._descriptor = os.open(self._path, flags, 0o644)
+            try:
+                self._lock()
+                if self._is_in_place():
+                    break
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+            os.close(self._descriptor)  # the daemon before us removed it between our open and our lock
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._is_in_place():
+                os.unlink(self._path)
+        except OSError:
+            os.ftruncate(self._descriptor, 0)  # the directory is not ours any more; an empty file names nobody
+        finally:
+            os.close(self._descriptor)
+
+    def _lock(self) -> None:
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _read_pid(self._path)
+            named = f" (pid {holder})" if holder else ""
+            raise OSError(errno.EAGAIN, f"{self._path} is locked: another usbmuxd is running{named}") from None
+
+    def _is_in_place(self) -> bool:
+        try:
+            status, ours = os.stat(self._path), os.fstat(self._descriptor)
+        except FileNotFoundError:
+            return False
+        return (status.st_dev, status.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def locking_pid(path: Path) -> int | None:
+    """The process that the file names and that has locked it; None if there is none: a file may be left behind."""
+    import fcntl
+
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return _read_pid(path)
+    return None
+
+
+def _read_pid(path: Path) -> int | None:
+    text = path.read_bytes()[:32].strip()
+    return int(text) if text.isdigit() and int(text) > 1 else None

@@ -1,0 +1,69 @@
+"""What systemd and a service tell each other: sockets handed over, readiness, signs of life.
+
+See sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
+"""
+
+import os
+import socket
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Final
+
+_FIRST_DESCRIPTOR: Final = 3
+_MICROSECONDS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HandedSocket:
+    """A listening socket that the service manager has made."""
+
+    name: str
+    """FileDescriptorName= of the socket unit; the unit's name unless it was set."""
+    sock: socket.socket
+
+
+class ServiceManager:
+    """The other end of the service's environment; silent where there is none.
+
+    Args:
+        environment: Read and relieved of the variables, which are not for the children of the service.
+    """
+
+    def __init__(self, environment: MutableMapping[str, str]) -> None:
+        self.sockets: Final = tuple(_take_sockets(environment))
+        self._address: Final = environment.pop("NOTIFY_SOCKET", "")
+        self.watchdog_s: Final = _take_watchdog(environment)
+        """A sign of life is wanted more often than this; None: not at all."""
+
+    def notify(self, *assignments: str) -> None:
+        """Say something like ``READY=1``. A manager that is gone is none of the service's troubles."""
+        if not self._address:
+            return
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect(address)
+                sock.sendall("\n".join(assignments).encode())
+            except OSError:
+                return
+
+
+def _take_sockets(environment: MutableMapping[str, str]) -> list[HandedSocket]:
+    pid, number, names = (environment.pop(f"LISTEN_{key}", "") for key in ("PID", "FDS", "FDNAMES"))
+    if pid != str(os.getpid()) or not number.isdecimal():
+        return []
+    named = names.split(":") if names else []
+    handed = []
+    for index in range(int(number)):
+        sock = socket.socket(fileno=_FIRST_DESCRIPTOR + index)
+        os.set_inheritable(sock.fileno(), False)
+        sock.setblocking(False)
+        handed.append(HandedSocket(named[index] if index < len(named) else "unknown", sock))
+    return handed
+
+
+def _take_watchdog(environment: MutableMapping[str, str]) -> float | None:
+    microseconds, pid = environment.pop("WATCHDOG_USEC", ""), environment.pop("WATCHDOG_PID", "")
+    if pid not in ("", str(os.getpid())) or not microseconds.isdecimal() or int(microseconds) == 0:
+        return None
+    return int(microseconds) / _MICROSECONDS

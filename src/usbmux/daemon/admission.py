@@ -1,0 +1,46 @@
+"""How many clients there may be, so that none of them can use up the daemon for the others."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """Open client sockets, streams included."""
+
+    total: int = 8192
+    for_each_uid: int = 4096
+    """Unknown ones, as on TCP, count as one uid."""
+
+
+class Admission:
+    """Counts clients and refuses those that are too many."""
+
+    def __init__(self, limits: ClientLimits) -> None:
+        self.limits = limits
+        """For those that come from now on."""
+        self._counts: Counter[int | None] = Counter()
+        self._total = 0
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self._total
+
+    def admit(self, uid: int | None) -> str | None:
+        """Count one more, or say why not."""
+        if self._total >= self.limits.total:
+            return f"{self._total} clients are connected, which is the limit"
+        if self._counts[uid] >= self.limits.for_each_uid:
+            whose = "unknown users" if uid is None else f"uid {uid}"
+            return f"{self._counts[uid]} clients of {whose} are connected, which is the limit"
+        self._counts[uid] += 1
+        self._total += 1
+        return None
+
+    def release(self, uid: int | None) -> None:
+        """One that was admitted is gone."""
+        self._total -= 1
+        self._counts[uid] -= 1
+        if not self._counts[uid]:
+            del self._counts[uid]

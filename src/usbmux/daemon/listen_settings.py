@@ -1,0 +1,36 @@
+"""Where and for whom the daemon listens."""
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from usbmux.control.address import Address
+from usbmux.daemon.policy import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """What a TLS listener needs: who we are, and whose clients are let in. PEM files."""
+
+    certificate: Path
+    """Ours, with the chain behind it."""
+    key: Path
+    client_ca: Path
+    """Clients must show a certificate that one of these has signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """One listening socket."""
+
+    address: Address
+    mode: int = 0o660
+    """Of a Unix socket's file: who may connect."""
+    group: int | None = None
+    """Of a Unix socket's file; None: the daemon's own."""
+    permission: Permission | None = None
+    """The most that is seen through it; None: no limit of its own."""
+    tls: TlsSettings | None = None
+    """For TCP only."""
+    handed: socket.socket | None = None
+    """Somebody else has made it and listens, and keeps it when we end."""

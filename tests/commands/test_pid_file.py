@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from usbmux.commands.pid_file import PidFile, locking_pid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+
+
+def test_entered_it_names_this_process_and_left_it_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with PidFile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+        assert locking_pid(path) == os.getpid()
+    assert not path.exists()
+
+
+def test_locked_another_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with (
+        PidFile(path),
+        pytest.raises(BlockingIOError, match=rf"another usbmuxd is running \(pid {os.getpid()}\)") as told,
+    ):
+        PidFile(path).__enter__()
+    assert told.value.errno == errno.EAGAIN
+
+
+def test_left_behind_by_a_killed_daemon_it_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    path.write_text("99999999999\n")
+    with PidFile(path):
+        assert locking_pid(path) == os.getpid()
+
+
+def test_replaced_by_somebody_else_theirs_stays(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with PidFile(path):
+        path.unlink()
+        path.write_text("4711\n")
+    assert path.read_text() == "4711\n"
+
+
+def test_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "pid").symlink_to(tmp_path / "bait")
+    with pytest.raises(OSError, match="symbolic"):
+        PidFile(tmp_path / "pid").__enter__()
+    assert not (tmp_path / "bait").exists()
+
+
+@pytest.mark.parametrize("text", ["", "1\n", "-5\n", "0\n", "x\n"])
+def test_locked_but_naming_nobody_is_nobody(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pid"
+    with PidFile(path):
+        path.write_text(text)
+        assert locking_pid(path) is None
+
+
+def test_not_locked_or_not_there_is_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    assert locking_pid(path) is None
+    path.write_text("4711\n")
+    assert locking_pid(path) is None
+    assert path.read_text() == "4711\n"
