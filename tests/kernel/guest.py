@@ -44,7 +44,14 @@ class Guest:
     """Boots when entered and is gone when left. `folder` takes its sockets and logs."""
 
     def __init__(
-        self, initramfs: Path, folder: Path, *, processors: int = 1, cables: Iterable[Cable] = (), memory_mib: int = 768
+        self,
+        initramfs: Path,
+        folder: Path,
+        *,
+        processors: int = 1,
+        cables: Iterable[Cable] = (),
+        memory_mib: int = 768,
+        kernel_options: str = "",
     ) -> None:
         self._folder = folder
         self._arguments = [
@@ -52,7 +59,7 @@ class Guest:
             *("-smp", str(processors), "-m", str(memory_mib)),
             *("-nodefaults", "-no-user-config", "-display", "none"),
             *("-kernel", str(KERNEL), "-initrd", str(initramfs)),
-            *("-append", "console=ttyS0 quiet nokaslr cryptomgr.notests panic=-1"),
+            *("-append", f"console=ttyS0 quiet nokaslr cryptomgr.notests panic=-1 {kernel_options}"),
             *("-no-reboot", "-serial", f"file:{self._console_log}"),
             *("-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=agent"),
             *("-chardev", f"socket,id=agent,path={self._path('agent')}"),

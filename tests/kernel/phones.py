@@ -11,10 +11,11 @@ from tests.kernel.guest import Cable
 from usbmux.testing import SimulatedPhone
 from usbmux.testing.config import default_phones
 from usbmux.testing.options import PhoneOptions
+from usbmux.testing.usb_phone import ENDPOINT_IN, INITIAL_MODE
 from usbmux.testing.usbredir import UsbredirServer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -48,6 +49,29 @@ class PluggedPhone:
     def unplug(self) -> None:
         self._phones.perform(self._server.unplug())
 
+    def unplug_after(self, count: int) -> None:
+        """Pulls the plug when so many more bytes have crossed, in the middle of a request if need be."""
+        self._phones.call(lambda: self._server.unplug_after(count))
+
+    def stall(self, endpoint: int, times: int = 1) -> None:
+        """Halts an endpoint until the guest has cleared that so many times."""
+        self._phones.call(lambda: self._server.device.halt(endpoint, times))
+
+    def wait_left_alone(self) -> None:
+        """Waits until the guest does not want to read from the mux any more."""
+
+        async def wait() -> None:
+            async with asyncio.timeout(WITHIN_S):
+                while self._server.device.waiting(ENDPOINT_IN):  # noqa: ASYNC110 - no event tells of it
+                    await asyncio.sleep(0.005)
+
+        self._phones.perform(wait())
+
+    @property
+    def mode_requests(self) -> list[tuple[int, int]]:
+        """What it was asked about its mode: bRequest and wIndex."""
+        return self._server.device.mode_requests
+
     def take_violations(self) -> list[str]:
         """Every rule that the guest's daemon has broken since this was last called."""
         taken = self._phone.violations.copy()
@@ -56,11 +80,12 @@ class PluggedPhone:
 
 
 class Phones:
-    """One phone for each of the named controllers, at the fastest speed of the controller."""
+    """One phone for each of the named controllers, at the fastest speed of the controller, first in that mode."""
 
-    def __init__(self, folder: Path, controllers: Sequence[str]) -> None:
+    def __init__(self, folder: Path, controllers: Sequence[str], *, mode: int = INITIAL_MODE) -> None:
         self._folder = folder
         self._controllers = controllers
+        self._mode = mode
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._ending = AsyncExitStack()
@@ -85,12 +110,20 @@ class Phones:
         future: Future[None] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         future.result(WITHIN_S)
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Calls something in the phones' event loop."""
+
+        async def called() -> None:
+            function()
+
+        self.perform(called())
+
     async def _serve(self) -> None:
         for model, controller in zip(default_phones(len(self._controllers)), self._controllers, strict=True):
             options = PhoneOptions(
                 max_packet_size=MAX_PACKET_SIZES[controller], max_segment=LONGEST_SEGMENT, initial_sequence=0
             )
             phone = SimulatedPhone(model.udid, ports=model.ports, options=options)
-            server = await self._ending.enter_async_context(UsbredirServer(phone))
+            server = await self._ending.enter_async_context(UsbredirServer(phone, mode=self._mode))
             await server.serve(self._folder / f"{controller}.sock")
             self._phones.append(PluggedPhone(phone, controller, server, self))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel.bench import ATTACHED_WITHIN_S, DEBIANS, OURS, STARTED_WITHIN_S, Bench, Subject
+from tests.kernel.bench import ATTACHED_WITHIN_S, DEBIANS, IS_FULL, OURS, STARTED_WITHIN_S, Bench, Subject
 from tests.kernel.figures import Figures, spread
 from tests.kernel.guest import Guest
 from tests.kernel.phones import Phones
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-IS_FULL = os.environ.get("USBMUX_KERNEL_FULL") == "1"
 # For continuous integration there are fewer rounds, and the other daemon has one guest only.
 BENCHES = [(1, OURS), (2, OURS), (2, DEBIANS)] + ([(1, DEBIANS)] if IS_FULL else [])
 REPLUGS = 100 if IS_FULL else 10
-KILLS = 20 if IS_FULL else 10
+KILLS = 20 if IS_FULL else 3
 UNPLUGS_AMID_TRANSFER = 20 if IS_FULL else 3
-# What is promised, and how much longer it may take where the guest's processors are emulated.
+# What is promised, and how much longer it may take where the guest's processors are emulated. It depends on what else
+# the machine does, so it decides in the full run only; the others print it.
 DETACHED_AFTER_S, ATTACHED_AFTER_S, PATIENCE = 0.5, 2.0, 4
 MAX_PACKET_SIZES = (512, 1024)
 LENGTHS = sorted(
@@ -97,8 +96,9 @@ def test_phones_replugged_are_detached_and_attached_each_time(bench: Bench, proc
             detached_s += bench.unplug()
             attached_s += bench.plug()
         results += [f"detached {spread(detached_s)}", f"attached {spread(attached_s)}"]
-        assert max(detached_s) < DETACHED_AFTER_S * PATIENCE
-        assert max(attached_s) < ATTACHED_AFTER_S * PATIENCE
+        if IS_FULL:
+            assert max(detached_s) < DETACHED_AFTER_S * PATIENCE
+            assert max(attached_s) < ATTACHED_AFTER_S * PATIENCE
 
 
 def test_phones_unplugged_amid_transfer_come_back(bench: Bench, processors: int) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(300)]
 
-RULE = PROJECT / "packaging/udev/60-usbmux.rules"
+RULE = PROJECT / "src/usbmux/commands/service_files/udev/60-usbmux.rules"
 DAEMON = "python3 -m usbmux.commands.usbmuxd -f -v -S /tmp/usbmuxd -C /tmp/records"
 
 

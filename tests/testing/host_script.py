@@ -1,6 +1,7 @@
 """A host in a few lines: enough of one to talk to a simulated phone from a test, with no code of the daemon's."""
 
 import asyncio
+from collections import deque
 
 from usbmux.errors import UsbError
 from usbmux.mux.packet import (
@@ -33,6 +34,7 @@ class HostScript:
         self._pipe: BulkPipe | None = None
         self._tx_seq = 0
         self._last_port = 0
+        self._unsent: deque[bytes] = deque()
 
     @property
     def pipe(self) -> BulkPipe:
@@ -51,7 +53,8 @@ class HostScript:
             self._packets.put_nowait(Packet(packet.protocol, bytes(packet.payload), packet.tx_seq, packet.rx_seq))
 
     def slot_freed(self) -> None:
-        pass
+        while self._unsent and self.pipe.has_free_slot():
+            self.pipe.write(self._unsent.popleft())
 
     def pipe_lost(self, error: UsbError | None) -> None:
         self.lost.append(error)
@@ -61,22 +64,26 @@ class HostScript:
         self._pipe = await (await self._candidates.get()).open()
         self._pipe.start(self)
 
+    def _write(self, packet: bytes) -> None:
+        self._unsent.append(packet)
+        self.slot_freed()
+
     async def shake_hands(self) -> int:
         """Returns the phone's version."""
         self._reader.version = 1
-        self.pipe.write(encode_v1(MuxProtocol.VERSION, Version(2, 0).encode()))
+        self._write(encode_v1(MuxProtocol.VERSION, Version(2, 0).encode()))
         version = Version.decode((await self.next_packet()).payload)
         self._reader.version = version.major
         if version.major == 2:
-            self.pipe.write(encode_v2(MuxProtocol.SETUP, SETUP_PAYLOAD, 0, FIRST_RX_SEQ))
+            self._write(encode_v2(MuxProtocol.SETUP, SETUP_PAYLOAD, 0, FIRST_RX_SEQ))
             self._tx_seq = 1
         return version.major
 
     def send(self, segment: Segment) -> None:
         if self._reader.version == 1:
-            self.pipe.write(encode_v1(MuxProtocol.TCP, segment.encode()))
+            self._write(encode_v1(MuxProtocol.TCP, segment.encode()))
             return
-        self.pipe.write(encode_v2(MuxProtocol.TCP, segment.encode(), self._tx_seq, 0))
+        self._write(encode_v2(MuxProtocol.TCP, segment.encode(), self._tx_seq, 0))
         self._tx_seq = (self._tx_seq + 1) & 0xFFFF
 
     async def next_packet(self) -> Packet:

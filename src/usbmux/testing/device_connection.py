@@ -244,7 +244,7 @@ class DeviceConnection:
         payload = segment.payload
         self.rcv_nxt = seq_add(segment.seq, len(payload))
         if not payload:
-            if not self._options.announce_window:
+            if not self._options.announce_window and self._rcv_edge == self.rcv_nxt:
                 self._is_ack_due = True
                 self.flush()
             return

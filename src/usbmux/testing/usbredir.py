@@ -19,7 +19,7 @@ from usbmux.control.address import Address, TcpAddress, UnixAddress, parse_addre
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 from usbmux.testing.usb_descriptors import Speed
 from usbmux.testing.usb_device import UsbDevice, UsbDeviceOptions
-from usbmux.testing.usb_phone import phone_kinds
+from usbmux.testing.usb_phone import INITIAL_MODE, phone_kinds
 from usbmux.testing.usbredir_session import SessionState, UsbredirSession
 from usbmux.usb.simulated import UsbFunction
 
@@ -36,6 +36,7 @@ class UsbredirServer:
         speed: Of the phone on its cable; None for the one that goes with its `max_packet_size`.
         options: Faults in its control requests.
         is_plugged: Whether guests find it plugged in.
+        mode: The USB mode that it begins in, 1 to 5; in mode 5 it has no mux interface.
 
     Raises:
         LocalProtocolError: The phone's `max_packet_size` is not that of the speed.
@@ -48,12 +49,13 @@ class UsbredirServer:
         speed: Speed | None = None,
         options: UsbDeviceOptions | None = None,
         is_plugged: bool = True,
+        mode: int = INITIAL_MODE,
     ) -> None:
         size = phone.max_packet_size
         fitting = [each for each in Speed if each.max_packet_size == size and speed in (None, each)]
         if not fitting:
             raise LocalProtocolError(f"{speed or 'no speed'} does not go with a max_packet_size of {size}")
-        self.device: Final = UsbDevice(phone_kinds(phone, fitting[0]), phone, options=options)
+        self.device: Final = UsbDevice(phone_kinds(phone, fitting[0]), phone, options=options, mode=mode)
         """The phone as a device: its modes, its endpoints, what it was asked for."""
         self._is_wanted = is_plugged
         self._server: asyncio.Server | None = None

@@ -159,6 +159,9 @@ class BulkWriter:
     A transfer whose length is a multiple of wMaxPacketSize ends with a zero-length packet: the kernel adds it, or,
     where it cannot, an empty transfer of its own follows and takes a slot too.
 
+    A stall is not healed: what a host controller says of the bytes that went out before it cannot be trusted, and a
+    packet sent twice, or not at all, is worse than a phone that is opened anew.
+
     Args:
         max_packet_size: wMaxPacketSize in bytes.
         slots: Number of writes in flight.
@@ -184,20 +187,18 @@ class BulkWriter:
         self._loop = asyncio.get_running_loop()
         self._in_flight = _InFlight()
         self._is_running = False
-        self._has_stalled = False
         self._is_waited_for = False
         self._is_refusing = False
         self._slots_per_write = 1
         self._idle = [handle.getTransfer(add_zero_packet=True) for _ in range(slots)]
-        # In the order of the writes: what has been handed to libusb and has not ended well.
-        self._payloads: dict[Transfer, bytes] = {}
+        self._lengths: dict[Transfer, int] = {}
+        """Of the writes that were handed over and have not ended."""
         self._byte_count = 0
-        """Of `_payloads`."""
+        """Of all of them."""
 
-    @property
-    def address(self) -> int:
-        """Its number and direction, as in the descriptor."""
-        return self._address
+    def start(self) -> None:
+        """Begin to take packets."""
+        self._is_running = True
 
     def has_free_slot(self) -> bool:
         """Whether `write` may be called now."""
@@ -212,25 +213,14 @@ class BulkWriter:
         """
         if not self.has_free_slot():
             raise LocalProtocolError("the pipe has no free slot")
-        self._submit(self._idle.pop(), packet)
+        self._submit(packet)
         if self._slots_per_write > 1 and self._is_running and packet and len(packet) % self._max_packet_size == 0:
-            self._submit(self._idle.pop(), b"")
+            self._submit(b"")
         self._is_waited_for = not self.has_free_slot()
-
-    def resume(self) -> None:
-        """Begin, or send what is left of the writes that a stall stopped."""
-        self._is_running = True
-        unfinished, self._payloads, self._byte_count = self._payloads, {}, 0
-        for transfer, payload in unfinished.items():
-            self._submit(transfer, payload)
-        if self._is_waited_for and self.has_free_slot():
-            self._is_waited_for = False
-            self._loop.call_soon(self._events.slot_freed)
 
     def stop(self) -> None:
         """Cancel all writes and take no more."""
         self._is_running = False
-        self._is_waited_for = True
         self._in_flight.cancel()
 
     def refuse(self) -> None:
@@ -243,25 +233,25 @@ class BulkWriter:
 
     def close(self) -> None:
         """Free the transfers. Nothing may be in flight."""
-        for transfer in [*self._idle, *self._payloads]:
+        for transfer in [*self._idle, *self._lengths]:
             transfer.close()
         self._idle.clear()
-        self._payloads.clear()
+        self._lengths.clear()
 
-    def _submit(self, transfer: Transfer, payload: bytes) -> None:
-        self._keep(transfer, payload)
-        if not self._is_running:
-            return
+    def _submit(self, payload: bytes) -> None:
+        transfer = self._idle.pop()
+        self._lengths[transfer] = len(payload)
+        self._byte_count += len(payload)
         transfer.setBulk(self._address, payload, callback=self._called_back)
         try:
-            self._submit_with_zero_packet(transfer, payload)
+            self._submit_with_zero_packet(transfer)
         except UsbError as error:
             self._is_running = False
             self._loop.call_soon(self._events.transfer_failed, error)
         else:
             self._in_flight.add(transfer)
 
-    def _submit_with_zero_packet(self, transfer: Transfer, payload: bytes) -> None:
+    def _submit_with_zero_packet(self, transfer: Transfer) -> None:
         try:
             submit(transfer, "write to the phone")
         except ZeroPacketUnsupportedError:
@@ -277,34 +267,14 @@ class BulkWriter:
 
     def _ended(self, transfer: Transfer) -> None:
         self._in_flight.remove(transfer)
-        status = transfer.getStatus()
-        payload = self._payloads[transfer]
-        rest = payload[transfer.getActualLength() :]
-        needs_zero_packet = len(payload) % self._max_packet_size == 0
-        match status:
-            case TransferStatus.COMPLETED:
-                self._has_stalled = False
-                self._free(transfer)
-            case TransferStatus.CANCELLED if not rest and not needs_zero_packet:
-                # Nothing is left to send: it ended well before it could be cancelled.
-                self._free(transfer)
-            case TransferStatus.STALL | TransferStatus.CANCELLED if not self._is_running:
-                self._keep(transfer, rest)
-            case TransferStatus.STALL if not self._has_stalled:
-                self._has_stalled = True
-                self._keep(transfer, rest)
-                self._events.endpoint_stalled(self)
-            case _:
-                self._events.transfer_failed(_transfer_error(status, "write to the phone"))
-
-    def _keep(self, transfer: Transfer, payload: bytes) -> None:
-        self._byte_count += len(payload) - len(self._payloads.get(transfer, b""))
-        self._payloads[transfer] = payload
-
-    def _free(self, transfer: Transfer) -> None:
-        self._byte_count -= len(self._payloads.pop(transfer))
+        self._byte_count -= self._lengths.pop(transfer)
         self._idle.append(transfer)
-        if self._is_waited_for and self.has_free_slot():
+        status = transfer.getStatus()
+        if not self._is_running:
+            return
+        if status != TransferStatus.COMPLETED:
+            self._events.transfer_failed(_transfer_error(status, "write to the phone"))
+        elif self._is_waited_for and self.has_free_slot():
             self._is_waited_for = False
             self._events.slot_freed()
 
@@ -314,6 +284,6 @@ def _transfer_error(status: int, doing: str) -> UsbError:
         case TransferStatus.ERROR | TransferStatus.NO_DEVICE | TransferStatus.CANCELLED:
             return UsbDisconnectedError(f"cannot {doing}: it is gone (transfer status {status})")
         case TransferStatus.STALL:
-            return UsbStallError(f"cannot {doing}: the endpoint stalled again")
+            return UsbStallError(f"cannot {doing}: the endpoint stalled")
         case _:
             return UsbError(f"cannot {doing}: transfer status {status}")

@@ -12,7 +12,7 @@ from typing import Final
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.usb.apple import MuxInterface, choose_mux_interface
 from usbmux.usb.binding import translated
-from usbmux.usb.session import UsbSession, call_in_thread
+from usbmux.usb.session import UsbSession
 
 _RETRY_STEP_S: Final = 0.1
 _RETRY_FOR_S: Final = 3.0
@@ -36,11 +36,11 @@ async def configure_and_claim(session: UsbSession, *, anew: bool) -> MuxInterfac
     deadline = loop.time() + _RETRY_FOR_S
     while True:
         try:
-            mux = await call_in_thread(_configure, session, anew)
+            mux = await session.call(_configure, session, anew)
             await session.claim(mux)
             # A claim keeps other programs from changing the configuration, but not udev's rules, and those may
             # have run just before it.
-            await call_in_thread(_check, session, mux)
+            await session.call(_check, session, mux)
         except UsbDisconnectedError:
             raise
         except UsbError as error:

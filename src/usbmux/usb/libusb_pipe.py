@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from usbmux.errors import LocalProtocolError, UsbError
+from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
 from usbmux.usb.apple import MuxInterface
 from usbmux.usb.binding import translated
 from usbmux.usb.bulk import BulkReader, BulkWriter, Endpoint
 from usbmux.usb.pipe import MAX_WRITE_BYTES, PipeReceiver, UsbDeviceInfo
-from usbmux.usb.session import UsbSession, call_in_thread
+from usbmux.usb.session import UsbSession
+from usbmux.usb.sleep import SleepCheck
 
-_CANCEL_TIMEOUT_S: Final = 2.0
+# Linux takes 5 s to give up on a host controller that hangs; then all its transfers end.
+_CANCEL_TIMEOUT_S: Final = 6.0
 _LAST_WRITES_S: Final = 0.5
 _LARGEST_PACKET_SIZE: Final = 1024
 
@@ -83,6 +85,7 @@ class LibusbPipe:
         self._session = session
         self._info = info
         self._loop = asyncio.get_running_loop()
+        self._sleep = SleepCheck()
         self._state = PipeState.OPENED
         self._receiver: PipeReceiver | None = None
         self._healing: set[asyncio.Task[None]] = set()
@@ -115,7 +118,7 @@ class LibusbPipe:
             raise LocalProtocolError(f"the pipe is {self._state.value} already")
         self._receiver = receiver
         self._set_state(PipeState.RUNNING)
-        self._writer.resume()
+        self._writer.start()
         self._reader.resume()
 
     def has_free_slot(self) -> bool:
@@ -129,6 +132,7 @@ class LibusbPipe:
             LocalProtocolError: No slot is free.
         """
         self._writer.write(packet)
+        self._is_usable()
 
     async def close(self) -> None:
         """Stop all transfers and release the interface. Idempotent; `pipe_lost(None)` comes first."""
@@ -139,12 +143,12 @@ class LibusbPipe:
 
     def data_received(self, data: memoryview) -> None:
         """A read brought something."""
-        if self._state is PipeState.RUNNING and self._receiver is not None:
+        if self._is_usable() and self._receiver is not None:
             self._receiver.data_received(data)
 
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
-        if self._state is PipeState.RUNNING and self._receiver is not None:
+        if self._is_usable() and self._receiver is not None:
             self._receiver.slot_freed()
 
     def endpoint_stalled(self, endpoint: Endpoint) -> None:
@@ -162,6 +166,11 @@ class LibusbPipe:
         if self._state is PipeState.RUNNING:
             self._end(PipeState.LOST, error)
 
+    def _is_usable(self) -> bool:
+        if self._state is PipeState.RUNNING and self._sleep.has_slept():
+            self._end(PipeState.LOST, UsbDisconnectedError("the machine slept, and the phone may have forgotten us"))
+        return self._state is PipeState.RUNNING
+
     def _end(self, state: PipeState, error: UsbError | None) -> None:
         self._set_state(state)
         receiver, self._receiver = self._receiver, None
@@ -175,7 +184,7 @@ class LibusbPipe:
     async def _heal(self, endpoint: Endpoint) -> None:
         await endpoint.wait_idle()
         try:
-            await call_in_thread(self._clear_halt, endpoint.address)
+            await self._session.call(self._clear_halt, endpoint.address)
         except UsbError as error:
             self.transfer_failed(error)
             return

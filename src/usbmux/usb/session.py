@@ -1,7 +1,7 @@
 """One opened device with a libusb context of its own.
 
 A context lists the bus when it is made, so a device is always looked up in a fresh list; and phones share neither
-locks nor descriptors, so one that hangs holds up nobody else.
+locks nor descriptors nor threads, so one that hangs holds up nobody else.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from usbmux.usb.apple import MuxInterface, device_name
 from usbmux.usb.binding import TransferStatus, cancel, open_context, submit, translated
 from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
 from usbmux.usb.event_pump import EventPump, make_event_pump
+from usbmux.usb.worker import Worker
 
 _ResultT = TypeVar("_ResultT")
 
@@ -21,26 +22,14 @@ _ENDPOINT_IN: Final = 0x80
 _CONTROL_TIMEOUT_S: Final = 1.0
 
 
-async def call_in_thread(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
-    """Call something slow in a worker thread; even when cancelled, return only after it has ended."""
-    call = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
-    try:
-        return await asyncio.shield(call)
-    except asyncio.CancelledError:
-        await asyncio.wait([call])
-        if not call.cancelled():
-            # Looked at, so that nobody complains about an error that nobody waits for.
-            call.exception()
-        raise
-
-
 class UsbSession:
-    """A device being used: its context, event pump and handle. Made by `open`, ended by `close`."""
+    """A device being used: its context, event pump, handle and worker. Made by `open`, ended by `close`."""
 
     def __init__(self, device: DeviceDescriptors) -> None:
         self.device = device
         self.name = device_name(device)
         self._loop = asyncio.get_running_loop()
+        self._worker = Worker(f"usbmux {self.name}")
         self._context: Context | None = None
         self._pump: EventPump | None = None
         self._handle: Handle | None = None
@@ -72,11 +61,15 @@ class UsbSession:
         Raises:
             UsbError: The device is gone or may not be opened. `close` is due all the same.
         """
-        await call_in_thread(self._open_context)
+        await self.call(self._open_context)
         assert self._context is not None
         self._pump = make_event_pump(self._context, self._loop)
         self._pump.start()
-        await call_in_thread(self._open_device, self._context)
+        await self.call(self._open_device, self._context)
+
+    async def call(self, function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
+        """Call something slow that concerns this device; even when cancelled, return only after it has ended."""
+        return await self._worker.call(function, *arguments)
 
     async def claim(self, mux: MuxInterface) -> None:
         """Claim the mux interface in the configuration that is in force.
@@ -84,12 +77,12 @@ class UsbSession:
         Raises:
             UsbError: Somebody else has it, or the configuration has changed.
         """
-        await call_in_thread(self._claim, mux)
+        await self.call(self._claim, mux)
 
     async def release(self) -> None:
         """Give a claimed interface back; nothing happens if there is none."""
         if self._claimed is not None:
-            await call_in_thread(_release, self.handle, self._claimed)
+            await self.call(_release, self.handle, self._claimed)
             self._claimed = None
 
     async def control_read(self, request_type: int, request: int, value: int, index: int, length: int) -> bytes:
@@ -143,18 +136,19 @@ class UsbSession:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        handle = self._handle
-        if handle is not None:
+        if self._handle is not None:
             await self.release()
-            self._handle = None
-            # Here, not in a thread: its descriptor must leave the loop before the number is used again.
-            handle.close()
         if self._pump is not None:
+            # Its descriptor must leave the loop before closing the handle lets the number be used again.
             self._pump.stop()
             self._pump = None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            await self.call(handle.close)
         if self._context is not None:
             context, self._context = self._context, None
-            await call_in_thread(context.close)
+            await self.call(context.close)
+        self._worker.stop()
         # Up to here the handle is kept: a context that is being closed in one thread while the last reference to
         # something of it goes in another trips over an assertion of the binding.
         del handle

@@ -1,7 +1,8 @@
 """Says when phones and the daemon come and go, by the guest's clock; a line is SECONDS and what happened.
 
-`kernel TEXT` is a line of the kernel's log, at the beginning of each plug and unplug. `daemon came` and `daemon went`
-are the daemon's; after each coming, all phones that it has are `attached UDID BITS_PER_SECOND` anew.
+`kernel TEXT` is a line of the kernel's log, at the beginning of each plug and unplug and at the end of each suspend.
+`daemon came` and `daemon went` are the daemon's; after each coming, all phones that it has are
+`attached UDID BITS_PER_SECOND` anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import suppress
 
 from usbmux import Client, DaemonUnavailableError, DeviceAttached, DeviceDetached, DevicePaired, Watch
 
-NEWS = ("new high-speed USB device", "new SuperSpeed USB device", "USB disconnect")
+NEWS = ("new high-speed USB device", "new SuperSpeed USB device", "USB disconnect", "suspend exit")
 RETRY_S = 0.05
 
 

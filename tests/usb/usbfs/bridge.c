@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CALL_TIMEOUT_S 5
+#define CALL_TIMEOUT_S 20
 #define MAX_PAYLOAD (1 << 20)
 
 struct outgoing {

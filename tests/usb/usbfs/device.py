@@ -67,6 +67,7 @@ class UsbfsDevice:
     Attributes:
         written: Every OUT transfer that the device took: data, and whether it asked for the zero-length packet.
         calls: Every ioctl with its argument.
+        hangs_in: An ioctl that does not return until the host releases it.
         drivers: Kernel drivers by interface.
         vendor_answers: What it says to vendor requests.
     """
@@ -90,6 +91,7 @@ class UsbfsDevice:
         self.claimed: set[int] = set()
         self.open_count = 0
         self.calls: list[tuple[Call, int]] = []
+        self.hangs_in: Call | None = None
         self.written: list[tuple[bytes, bool]] = []
         self.writes_held: deque[Transfer] = deque()
         self.holds_writes = False

@@ -67,6 +67,7 @@ class UsbfsHost:
         self._is_idle.set()
         self._devices: dict[int, UsbfsDevice] = {}
         self._listed: set[int] = set()
+        self._hanging: list[tuple[int, int, int, int, int]] = []
         self._next_id = 0
         self._next_address = 1
 
@@ -115,6 +116,18 @@ class UsbfsHost:
     def fail_submit(self, device: UsbfsDevice, error: int) -> None:
         """Let submitting a URB fail with an errno; 0 lets it succeed again."""
         self._send_all(Frame.FAIL_SUBMIT, self._id_of(device), value=error)
+
+    @property
+    def hanging_count(self) -> int:
+        """Number of ioctls that do not return."""
+        return len(self._hanging)
+
+    def release_calls(self) -> None:
+        """Let all ioctls return that hang."""
+        hanging, self._hanging = self._hanging, []
+        for frame, detail, number, tag, value in hanging:
+            self._devices[number].hangs_in = None
+            self._received(frame, detail, number, tag, value, b"")
 
     def complete(self, device: UsbfsDevice, tag: int, status: int, data: bytes, actual_length: int) -> None:
         """End a URB."""
@@ -167,6 +180,8 @@ class UsbfsHost:
                 device.submitted(Transfer(tag, detail, payload[0], payload[1], value, payload[2:]))
             case Frame.DISCARDED:
                 device.discarded(tag)
+            case Frame.CALLED if device.hangs_in is Call(detail):
+                self._hanging.append((frame, detail, number, tag, value))
             case Frame.CALLED:
                 error, text = device.called(Call(detail), value)
                 self._send_all(Frame.REPLY, number, tag, error, text)

@@ -1,0 +1,40 @@
+"""Runs slow calls off the event loop, in a thread that nobody else waits for."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+_ResultT = TypeVar("_ResultT")
+
+
+class Worker:
+    """A thread for the slow calls of one device or bus, so that one that hangs holds up no other.
+
+    Args:
+        name: Of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name: Final = name
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def call(self, function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
+        """Call something slow, after whatever was asked for before; even when cancelled, return only after its end."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
+        call = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            await asyncio.wait([call])
+            if not call.cancelled():
+                # Looked at, so that nobody complains about an error that nobody waits for.
+                call.exception()
+            raise
+
+    def stop(self) -> None:
+        """Let the thread end, once it has done what it was asked for. The next call starts another."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
