@@ -75,11 +75,16 @@ class MuxSession:
         self._ports = PortAllocator(self.settings.quarantine_s)
         self._timers = Timers[TcpConnection]()
         self._events: deque[Event] = deque()
-        self._stray_resets: deque[Segment] = deque()
+        self._stray_resets: OrderedDict[tuple[int, int], Segment] = OrderedDict()
+        """By the two ports; the last of several counts."""
+        self._unsent_resets: set[int] = set()
+        """Source ports of connections that have ended. They are in use until the phone has been told."""
         self._control_turns: OrderedDict[TcpConnection, None] = OrderedDict()
         self._data_turns = Turns[TcpConnection]()
         self._resynchronisations = 0
         self._now = now
+        self._packet_deadline: float | None = None
+        """For the rest of a packet that has begun."""
         self._begin_handshake(now)
 
     # The five verbs.
@@ -92,8 +97,11 @@ class MuxSession:
         try:
             if self.state is SessionState.HANDSHAKE:
                 data = self._receive_during_handshake(data)
+            is_new = not self._reader.pending
             for packet in self._reader.receive_data(data):
+                is_new = True
                 self._receive_packet(packet)
+            self._limit_packet(now, is_new=is_new)
         except RemoteProtocolError as error:
             shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
             self._resynchronise(f"{error}{shown}", now)
@@ -111,7 +119,7 @@ class MuxSession:
         if self._link_packets:
             return self._link_packets.popleft()
         if self._stray_resets:
-            return self._encode(self._stray_resets.popleft())
+            return self._encode(self._stray_resets.popitem(last=False)[1])
         segment = self._next_control_segment() or self._next_data_segment()
         return self._encode(segment) if segment else None
 
@@ -122,7 +130,10 @@ class MuxSession:
             case SessionState.HANDSHAKE:
                 return min(self._handshake_deadline, self._version_due)
             case SessionState.READY:
-                return self._timers.deadline
+                earliest = self._timers.deadline
+                if earliest is None or (self._packet_deadline is not None and self._packet_deadline < earliest):
+                    return self._packet_deadline
+                return earliest
             case SessionState.FAILED:
                 return None
             case _:
@@ -133,6 +144,9 @@ class MuxSession:
         self._now = now
         if self.state is SessionState.HANDSHAKE:
             self._handle_handshake_timer(now)
+            return
+        if self._packet_deadline is not None and now >= self._packet_deadline:
+            self._resynchronise(f"the rest of a packet did not come within {self.settings.packet_timeout_s:g} s", now)
             return
         while (owner := self._timers.pop_due(now)) is not None:
             owner.handle_timer(now)
@@ -208,7 +222,11 @@ class MuxSession:
         self._version_due = now + self.settings.version_repeat_s
         self._version_repeats = 0
         self._link_packets = deque([_OFFER])
+        self._packet_deadline = None
         self._stray_resets.clear()
+        for local_port in self._unsent_resets:
+            self._ports.release(local_port, now, rest=True)
+        self._unsent_resets.clear()
         self._control_turns.clear()
         self._tx_seq = 0
         self._rx_seq = FIRST_RX_SEQ
@@ -239,8 +257,11 @@ class MuxSession:
             del self._connections[connection.local_port]
             self._data_turns.forget(connection)
             # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
-            rest = event.cause not in (CloseCause.RESET, CloseCause.REFUSED)
-            self._ports.release(connection.local_port, self._now, rest=rest)
+            if connection.wants_control:
+                self._unsent_resets.add(connection.local_port)
+            else:
+                rest = event.cause not in (CloseCause.RESET, CloseCause.REFUSED)
+                self._ports.release(connection.local_port, self._now, rest=rest)
         self._events.append(event)
 
     def _plan(self, connection: TcpConnection) -> None:
@@ -250,6 +271,13 @@ class MuxSession:
         if count := connection.sendable:
             self._data_turns.join(connection, min(count, self._max_payload))
         self._timers.plan(connection)
+
+    def _limit_packet(self, now: float, *, is_new: bool) -> None:
+        """A length that was no length may wait for 64 KiB that never come, and everything behind it with it."""
+        if not self._reader.pending or self.state is not SessionState.READY:
+            self._packet_deadline = None
+        elif is_new:
+            self._packet_deadline = now + self.settings.packet_timeout_s
 
     def _handle_handshake_timer(self, now: float) -> None:
         if now >= self._handshake_deadline:
@@ -271,6 +299,9 @@ class MuxSession:
         while self._control_turns:
             connection, _ = self._control_turns.popitem(last=False)
             if (segment := connection.control_segment()) is not None:
+                if connection.local_port in self._unsent_resets:
+                    self._unsent_resets.remove(connection.local_port)
+                    self._ports.release(connection.local_port, self._now, rest=True)
                 self._plan(connection)
                 return segment
         return None
@@ -355,15 +386,14 @@ class MuxSession:
 
     def _receive_stray(self, segment: Segment) -> None:
         """RST for what we know nothing of; silence for what may still come after our own RST (T5, T16)."""
-        resting = self._ports.is_resting(segment.destination_port, self._now)
-        if segment.flags & Flags.RST or (resting and not segment.flags & Flags.SYN):
+        port = segment.destination_port
+        is_ended = port in self._unsent_resets or self._ports.is_resting(port, self._now)
+        if segment.flags & Flags.RST or (is_ended and not segment.flags & Flags.SYN):
             return
-        if len(self._stray_resets) >= MAX_STRAY_RESETS:
-            return  # without a word: words about a flood are another flood
-        self._emit(PacketIgnored(f"no such connection: {segment}"))
+        ports = (port, segment.source_port)
+        if ports not in self._stray_resets:
+            if len(self._stray_resets) >= MAX_STRAY_RESETS:
+                return  # without a word: words about a flood are another flood
+            self._emit(PacketIgnored(f"no such connection: {segment}"))
         ack = seq_add(segment.seq, len(segment.payload) + (1 if segment.flags & Flags.SYN else 0))
-        self._stray_resets.append(
-            Segment(
-                segment.destination_port, segment.source_port, segment.ack, ack, Flags.RST, self.settings.receive_window
-            )
-        )
+        self._stray_resets[ports] = Segment(*ports, segment.ack, ack, Flags.RST, self.settings.receive_window)

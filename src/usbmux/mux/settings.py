@@ -9,6 +9,8 @@ class MuxSettings:
 
     handshake_timeout_s: float = 5.0
     """How long a phone may take to answer VERSION (M8)."""
+    packet_timeout_s: float = 2.0
+    """How long the rest of a packet may take to come. The slowest bus needs 0.05 s for the longest one (M3)."""
     version_repeat_s: float = 1.0
     """How long until VERSION is sent again; a phone amid an old packet takes the first for the rest of that (M8)."""
     syn_timeout_s: float = 3.5

@@ -90,6 +90,7 @@ class DeviceConnection:
         self._emit = emit
         self._report = report
         self._window = options.window
+        self._told_window = options.window
         self._rcv_edge = self.rcv_nxt
         self._is_ack_due = False
         self._is_closing = False
@@ -244,7 +245,7 @@ class DeviceConnection:
         payload = segment.payload
         self.rcv_nxt = seq_add(segment.seq, len(payload))
         if not payload:
-            if not self._options.announce_window and self._rcv_edge == self.rcv_nxt:
+            if not self._options.announce_window and not self._told_window:
                 self._is_ack_due = True
                 self.flush()
             return
@@ -305,6 +306,7 @@ class DeviceConnection:
         if seq_le(self._rcv_edge, edge):
             self._rcv_edge = edge
         self._is_ack_due = False
+        self._told_window = window
         self._emit(Segment(self.port, self.host_port, self.snd_nxt, ack, flags, window, payload))
         if not flags & _RST:
             self.snd_nxt = seq_add(self.snd_nxt, len(payload) + bool(flags & _SYN))

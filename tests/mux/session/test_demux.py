@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mux.wire import CONTROL, FIRST, PHONE_PORT, SETUP, SYN_ACK, TCP
-from usbmux.mux.events import CloseCause, DataReceived, DeviceMessage, PacketIgnored
+from usbmux.mux.events import CloseCause, ConnectionClosed, DataReceived, DeviceMessage, PacketIgnored
 from usbmux.mux.segment import Flags
 from usbmux.mux.session import MAX_STRAY_RESETS, MAX_TEXT_LENGTH
 
@@ -55,18 +55,28 @@ def test_stray_segment_for_a_port_in_use_but_from_another_port(wire: Wire, estab
     wire.expect_event(DataReceived(established, b"fine"))
 
 
-def test_stray_flood_is_answered_64_times(wire: Wire) -> None:
-    for seq in range(MAX_STRAY_RESETS + 10):
-        wire.inject(destination=99, seq=seq)
-        if seq < MAX_STRAY_RESETS:
-            expect_ignored(wire, f"seq {seq} ")
+def test_stray_flood_from_many_ports_is_answered_64_times(wire: Wire) -> None:
+    for port in range(1000, 1000 + MAX_STRAY_RESETS + 10):
+        wire.inject(destination=port, seq=port)
+        if port < 1000 + MAX_STRAY_RESETS:
+            expect_ignored(wire, f"> {port}:")
         assert wire.session.next_event() is None
-    for seq in range(MAX_STRAY_RESETS):
-        wire.expect(flags=Flags.RST, source=99, seq=1, ack=seq)
+    for port in range(1000, 1000 + MAX_STRAY_RESETS):
+        wire.expect(flags=Flags.RST, source=port, seq=1, ack=port)
     wire.expect_nothing()
     wire.inject(destination=99, seq=5000)
     expect_ignored(wire, "seq 5000 ")
     wire.expect(flags=Flags.RST, source=99, seq=1, ack=5000)
+
+
+def test_stray_flood_of_one_connection_is_answered_once_and_others_as_well(wire: Wire) -> None:
+    for seq in range(MAX_STRAY_RESETS + 10):
+        wire.inject(destination=99, seq=seq, ack=seq)
+    expect_ignored(wire, "seq 0 ")
+    wire.inject(destination=98, seq=7)
+    expect_ignored(wire, "> 98:")
+    wire.expect(flags=Flags.RST, source=99, seq=MAX_STRAY_RESETS + 9, ack=MAX_STRAY_RESETS + 9)
+    wire.expect(flags=Flags.RST, source=98, seq=1, ack=7)
 
 
 # Ports that we have reset (T16).
@@ -189,3 +199,29 @@ def test_version_1_control_and_stray_segments_are_understood(make_wire: MakesWir
     wire.expect_event(DeviceMessage(5, "text"))
     expect_ignored(wire, f"{PHONE_PORT} > 99")
     wire.expect(flags=Flags.RST, source=99, seq=1, ack=504)
+
+
+def test_reset_not_sent_yet_for_longer_than_the_quarantine_what_comes_is_not_answered_before_it(
+    wire: Wire, established: TcpConnection
+) -> None:
+    wire.abort(established, "stop")
+    wire.expect_closed(established, CloseCause.ABORTED, "stop")
+    wire.now += 60  # no transfer was free
+    wire.inject(payload=b"crossed", ack=1)
+    wire.expect(flags=Flags.RST, payload=b"stop")
+    wire.now += 9
+    wire.inject(payload=b"crossed", ack=1)  # the phone may have heard of it only now
+    wire.expect_nothing()
+
+
+def test_reset_not_sent_yet_its_port_is_not_used_again(wire: Wire) -> None:
+    first = wire.establish()
+    wire.abort(first, "stop")
+    wire.expect_closed(first, CloseCause.ABORTED, "stop")
+    wire.now += 60
+    wire.session._ports._last = first.local_port - 1
+    assert wire.session.connect(1, wire.now).local_port != first.local_port
+    wire.expect(flags=Flags.RST, payload=b"stop")
+    wire.expect(flags=Flags.SYN, seq=0, ack=0, source=2, destination=1)
+    wire.advance(5)
+    assert isinstance(wire.session.next_event(), ConnectionClosed)

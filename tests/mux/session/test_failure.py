@@ -107,6 +107,45 @@ def test_ready_framing_lost_and_version_unanswered_fails(wire: Wire) -> None:
     wire.expect_event(SessionFailed("no answer to VERSION within 5 s"))
 
 
+def test_ready_rest_of_a_packet_does_not_come_begins_anew(wire: Wire, established: TcpConnection) -> None:
+    packet = wire.segment(payload=b"x" * 100)
+    wire.inject_data(packet[:50])
+    wire.advance(1.999)
+    wire.expect_nothing()
+    wire.advance(0.001)
+    wire.expect_closed(established, CloseCause.LOST, "the rest of a packet did not come within 2 s")
+    event = wire.session.next_event()
+    assert isinstance(event, ResynchronisationBegun)
+    assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
+    wire.advance(5)
+    assert isinstance(wire.session.next_event(), SessionFailed)
+
+
+def test_ready_rest_of_a_packet_comes_in_time_all_is_well(wire: Wire, established: TcpConnection) -> None:
+    first, second = wire.segment(payload=b"first"), wire.segment(seq=FIRST + 5, payload=b"second")
+    wire.inject_data(first[:50])
+    wire.advance(1.5)
+    wire.inject_data(first[50:] + second[:10])  # the time begins anew for the next packet
+    wire.expect_data(established, b"first")
+    wire.advance(1.5)
+    wire.inject_data(second[10:])
+    wire.expect_data(established, b"second")
+    wire.advance(100)
+    wire.expect_nothing()
+
+
+def test_ready_packet_goes_on_in_drops_its_time_does_not_begin_anew(wire: Wire, established: TcpConnection) -> None:
+    packet = wire.segment(payload=b"x" * 100)
+    for start in range(0, 40, 10):
+        wire.inject_data(packet[start : start + 10])
+        wire.advance(0.5)
+    wire.expect_closed(established, CloseCause.LOST, "did not come within 2 s")
+    assert isinstance(wire.session.next_event(), ResynchronisationBegun)
+    assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
+    wire.session.fail("enough", wire.now)
+    assert isinstance(wire.session.next_event(), SessionFailed)
+
+
 def test_ready_packet_missing_on_the_link_ends_every_connection(wire: Wire, established: TcpConnection) -> None:
     other = wire.connect(80)
     wire.inject()
