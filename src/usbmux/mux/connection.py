@@ -170,7 +170,7 @@ class TcpConnection:
             case _:
                 assert_never(self.state)
 
-    def abort(self, cause: CloseCause, text: str = "") -> None:
+    def abort(self, cause: CloseCause, text: str) -> None:
         """End the connection now, with an RST that carries `text`, and drop what is queued. Idempotent."""
         if self.state is not TcpState.CLOSED:
             if not self._syn_due:  # otherwise the phone knows nothing of it
@@ -178,7 +178,8 @@ class TcpConnection:
             self._end(cause, text)
 
     def link_lost(self, reason: str) -> None:
-        """The way to the phone is gone. Idempotent."""
+        """The way to the phone is gone, for a reset that was not sent yet as well. Idempotent."""
+        self._reset_due = None
         if self.state is not TcpState.CLOSED:
             self._end(CloseCause.LOST, reason)
 

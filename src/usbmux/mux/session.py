@@ -77,8 +77,8 @@ class MuxSession:
         self._events: deque[Event] = deque()
         self._stray_resets: OrderedDict[tuple[int, int], Segment] = OrderedDict()
         """By the two ports; the last of several counts."""
-        self._unsent_resets: set[int] = set()
-        """Source ports of connections that have ended. They are in use until the phone has been told."""
+        self._unsent_resets: dict[int, TcpConnection] = {}
+        """Connections that have ended, by source port, which is in use until the phone has been told."""
         self._control_turns: OrderedDict[TcpConnection, None] = OrderedDict()
         self._data_turns = Turns[TcpConnection]()
         self._resynchronisations = 0
@@ -243,7 +243,7 @@ class MuxSession:
         self._emit(ResynchronisationBegun(reason))
 
     def _lose_connections(self, reason: str) -> None:
-        for connection in list(self._connections.values()):
+        for connection in [*self._connections.values(), *self._unsent_resets.values()]:
             connection.link_lost(reason)
 
     def _set_state(self, state: SessionState) -> None:
@@ -258,7 +258,7 @@ class MuxSession:
             self._data_turns.forget(connection)
             # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
             if connection.wants_control:
-                self._unsent_resets.add(connection.local_port)
+                self._unsent_resets[connection.local_port] = connection
             else:
                 rest = event.cause not in (CloseCause.RESET, CloseCause.REFUSED)
                 self._ports.release(connection.local_port, self._now, rest=rest)
@@ -299,8 +299,7 @@ class MuxSession:
         while self._control_turns:
             connection, _ = self._control_turns.popitem(last=False)
             if (segment := connection.control_segment()) is not None:
-                if connection.local_port in self._unsent_resets:
-                    self._unsent_resets.remove(connection.local_port)
+                if self._unsent_resets.pop(connection.local_port, None) is not None:
                     self._ports.release(connection.local_port, self._now, rest=True)
                 self._plan(connection)
                 return segment

@@ -87,6 +87,19 @@ def test_ready_framing_lost_resets_that_wait_are_forgotten(wire: Wire, establish
     assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
 
 
+def test_ready_framing_lost_with_a_reset_due_a_late_close_does_not_send_it(
+    wire: Wire, established: TcpConnection
+) -> None:
+    wire.session.abort(established, "too late", wire.now)
+    wire.expect_event(ConnectionClosed(established, CloseCause.ABORTED, "too late"))
+    lose_framing(wire)
+    wire.session.close(established, wire.now)
+    assert wire.expect_packet() == (VERSION, bytes.fromhex("00000002 00000000 00000000"))
+    wire.expect_nothing()
+    wire.session.acknowledge(established, 0, wire.now)
+    wire.expect_nothing()
+
+
 def test_ready_framing_lost_for_the_fourth_time_fails(wire: Wire) -> None:
     for _ in range(3):
         lose_framing(wire)
