@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-kernel coverage fix lock clean
+.PHONY: help demo check test test-kernel coverage mutants soak fuzz deb fix lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,18 @@ test-kernel: ## only the tests on a real kernel, in QEMU; a part of test
 coverage: ## show the branches of both protocols that no test takes
 	@scripts/setup
 	@.venv/bin/pytest -m "not interop and not slow" --cov --cov-report=term-missing
+
+soak: ## millions of random steps of the engine against a strict phone: SEED, STEPS, SECONDS
+	@scripts/soak $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+fuzz: ## hostile bytes for the parsers and the device side: TARGET (all of them), SECONDS (60 each)
+	@scripts/fuzz "$(TARGET)" $(SECONDS)
+
+mutants: ## break mux/connection.py in every small way and show what no test notices; takes minutes
+	@scripts/mutants
+
+deb: ## make the Debian package, in dist
+	@scripts/deb
 
 fix: ## format, and mend what the linter can mend
 	@scripts/setup

@@ -1,0 +1,56 @@
+"""Writes the manual pages, the shell completions and a configuration: ``python -m scripts.manual DIRECTORY``."""
+
+import sys
+from pathlib import Path
+
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
+
+from scripts.manual import completion, configuration, pages
+from scripts.manual.parsers import command_of_argparse, command_of_click
+from usbmux.commands import tcprelay
+from usbmux.commands.daemon_parser import daemon_parser
+from usbmux.commands.listen_tables import LISTEN_KEYS, RULE_KEYS
+from usbmux.commands.usbmux import cli
+
+_TABLES = {"listen": LISTEN_KEYS, "rule": RULE_KEYS}
+
+
+def main(directory: Path) -> None:
+    """Write everything below the directory."""
+    for path, text in manual().items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+
+def manual() -> dict[str, str]:
+    """All files, by path."""
+    daemon = command_of_argparse(daemon_parser())
+    relay = command_of_argparse(tcprelay._parser())
+    files = {
+        "man/usbmuxd.8": pages.usbmuxd_page(daemon),
+        "man/tcprelay.1": pages.tcprelay_page(relay),
+        "man/usbmux.1": pages.usbmux_page(command_of_click(cli, "usbmux")),
+        "man/usbmuxd.toml.5": pages.configuration_page(configuration.configuration_keys(daemon_parser()), _TABLES),
+        "usbmuxd.toml": configuration.commented_configuration(daemon_parser()),
+    }
+    for command in (daemon, relay):
+        files |= {
+            f"completions/bash/{command.name}": completion.bash_completion(command),
+            f"completions/zsh/_{command.name}": completion.zsh_completion(command),
+            f"completions/fish/{command.name}.fish": completion.fish_completion(command),
+        }
+    return files | {
+        "completions/bash/usbmux": _click_completion(BashComplete),
+        "completions/zsh/_usbmux": _click_completion(ZshComplete),
+        "completions/fish/usbmux.fish": _click_completion(FishComplete),
+    }
+
+
+def _click_completion(shell: type[ShellComplete]) -> str:
+    complete = shell(cli, {}, "usbmux", "_USBMUX_COMPLETE")
+    return complete.source_template % complete.source_vars()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,149 @@
+"""What installing and removing a service consists of: said in words, and done."""
+
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, assert_never
+
+from usbmux.commands.exits import complain
+from usbmux.commands.service_layout import Step
+
+_FILE_MODE: Final = 0o644
+_DIRECTORY_MODE: Final = 0o755
+_STEP_TIMEOUT_S: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory:
+    """Its parent is there by then."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Make or replace a file."""
+
+    path: Path
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Remove a file."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDirectory:
+    """Remove a directory unless something is in it."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFile:
+    """Leave a file as it is."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """Run a program."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class SkipStep:
+    """Do not run a program."""
+
+    step: Step
+    reason: str
+
+
+Action = MakeDirectory | WriteFile | RemoveFile | RemoveDirectory | KeepFile | RunStep | SkipStep
+
+
+def in_words(action: Action) -> str:
+    """A line that tells what the action does."""
+    match action:
+        case MakeDirectory(path):
+            return f"make {path}"
+        case WriteFile(path):
+            return f"write {path}"
+        case RemoveFile(path):
+            return f"remove {path}"
+        case RemoveDirectory(path):
+            return f"remove {path}, if it is empty"
+        case KeepFile(path, reason):
+            return f"keep {path}: {reason}"
+        case RunStep(step):
+            return f"run {' '.join(step.command)}"
+        case SkipStep(step, reason):
+            return f"leave out {' '.join(step.command)}: {reason}"
+        case _:
+            assert_never(action)
+
+
+def carry_out(program: str, actions: Iterable[Action]) -> bool:
+    """Do it all in this order, with a line on stdout for each.
+
+    Returns:
+        False if a program failed that should not have; what followed it has been done nevertheless.
+
+    Raises:
+        OSError: A file could not be written or removed; nothing that followed has been done.
+    """
+    is_well = True
+    for action in actions:
+        print(in_words(action), flush=True)
+        match action:
+            case MakeDirectory(path):
+                path.mkdir()
+                path.chmod(_DIRECTORY_MODE)
+            case WriteFile(path, data):
+                _write(path, data)
+            case RemoveFile(path):
+                path.unlink()
+            case RemoveDirectory(path):
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+            case RunStep(step):
+                is_well &= _run(program, step)
+            case KeepFile() | SkipStep():
+                pass
+            case _:
+                assert_never(action)
+    return is_well
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: a service manager may look at any time."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_bytes(data)
+        temporary.chmod(_FILE_MODE)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _run(program: str, step: Step) -> bool:
+    try:
+        outcome = subprocess.run(
+            step.command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_STEP_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        complain(program, f"{step.command[0]}: {error}")
+        return step.may_fail
+    if outcome.returncode == 0 or step.may_fail:
+        return True
+    complain(program, f"{' '.join(step.command)}: {outcome.stderr.strip() or f'exit status {outcome.returncode}'}")
+    return False
