@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from usbmux.admin.codec import encode_answer
-from usbmux.admin.message import CaptureBegun, CaptureFormat, PhoneState, PhoneStatus, Refused, Status
+from usbmux.admin.message import (
+    CaptureBegun,
+    CaptureFormat,
+    ClientActivity,
+    ClientStatus,
+    ConnectionState,
+    ConnectionStatus,
+    PhoneState,
+    PhoneStatus,
+    Refused,
+    Status,
+    StatusPart,
+)
 from usbmux.client.admin import AdminClient, admin_address
 from usbmux.control.address import TcpAddress, UnixAddress
 from usbmux.errors import (
@@ -29,18 +41,19 @@ BEGUN = encode_answer(CaptureBegun())
 
 
 @contextmanager
-def serving(folder: Path, serve: Callable[[socket.socket], None]) -> Iterator[UnixAddress]:
-    """A server of one connection, which ends with the function that serves it."""
+def serving(folder: Path, *serves: Callable[[socket.socket], None]) -> Iterator[UnixAddress]:
+    """A server of so many connections, each of which ends with the function that serves it."""
     path = str(folder / "admin")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
 
         def run() -> None:
-            connection, _peer = listener.accept()
-            with connection:
-                connection.settimeout(20)
-                serve(connection)
+            for serve in serves:
+                connection, _peer = listener.accept()
+                with connection:
+                    connection.settimeout(20)
+                    serve(connection)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
@@ -67,6 +80,40 @@ def test_status_is_asked_for_and_read(tmp_path: Path) -> None:
     with serving(tmp_path, answering(encode_answer(STATUS), requests)) as address:
         assert AdminClient(address).status() == STATUS
     assert requests == [b'{"command": "status"}\n']
+
+
+def page(*numbers: int, next_after: int | None) -> bytes:
+    clients = tuple(ClientStatus(number, "unix:/mux", ClientActivity.STREAM, 1.5) for number in numbers)
+    connections = tuple(
+        ConnectionStatus(number, "U", 7, number, ConnectionState.ESTABLISHED, 1.5, send_room=9) for number in numbers
+    )
+    return encode_answer(Status("9", (), clients, connections, next_after, (*StatusPart,)[1:]))
+
+
+def test_status_with_everything_is_asked_for_all_pages_are_read(tmp_path: Path) -> None:
+    requests: list[bytes] = []
+    answers = [encode_answer(STATUS), page(1, 2, next_after=2), page(5, next_after=5), page(next_after=None)]
+    with serving(tmp_path, *(answering(answer, requests) for answer in answers)) as address:
+        status = AdminClient(address).status(detailed=True)
+    assert status.phones == STATUS.phones
+    assert [client.number for client in status.clients] == [1, 2, 5]
+    assert [connection.client for connection in status.connections] == [1, 2, 5]
+    assert (status.next_after, status.parts) == (None, tuple(StatusPart))
+    assert requests == [
+        b'{"command": "status"}\n',
+        b'{"command": "status", "parts": ["clients", "connections"]}\n',
+        b'{"command": "status", "parts": ["clients", "connections"], "after": 2}\n',
+        b'{"command": "status", "parts": ["clients", "connections"], "after": 5}\n',
+    ]
+
+
+def test_pages_of_a_status_never_end_error(tmp_path: Path) -> None:
+    answers = [encode_answer(STATUS), page(1, 2, next_after=2), page(2, next_after=2)]
+    with (
+        serving(tmp_path, *map(answering, answers)) as address,
+        pytest.raises(RemoteProtocolError, match="next_after: expected more than 2, found 2"),
+    ):
+        AdminClient(address).status(detailed=True)
 
 
 def test_capture_begins_with_the_answer_nothing_behind_it_is_lost(tmp_path: Path) -> None:

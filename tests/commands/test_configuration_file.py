@@ -94,6 +94,7 @@ def test_listen_tables_become_listeners(files: Files) -> None:
         ('log-format = "xml"\n', ":1", "invalid choice: 'xml'"),
         ('"mode" = 9\n', ":1", "'9' is no USB mode"),
         ("exit = true\n", ":1", "unknown key 'exit'"),
+        ("socket-mode = 0o660\n", ":1", 'expected a string such as "0660", got 432'),
         ('listen = "/a"\n', ":1", r"expected tables under \[\[listen\]\]"),
         ('\n[[listen]]\naddress = "/a"\n[[listen]]\naddress = "/b"\nudid = []\n', ":6", "unknown key 'udid'"),
         ('[[rule]]\nusers = [1]\n[[listen]]\nmode = "0660"\n', ":3", "address is missing"),

@@ -8,13 +8,22 @@ import pytest
 
 from tests.commands.program import USBMUX, run
 from tests.commands.served import served
-from usbmux import __version__
-from usbmux.admin.message import PhoneState, PhoneStatus, Status
+from usbmux import AsyncClient, __version__
+from usbmux.admin.message import (
+    ClientActivity,
+    ClientStatus,
+    ConnectionState,
+    ConnectionStatus,
+    PhoneState,
+    PhoneStatus,
+    Status,
+    StatusPart,
+)
 from usbmux.commands import status as status_module
 from usbmux.commands.status import admin_client, show_status
 from usbmux.control.address import UnixAddress
 from usbmux.errors import AddressError
-from usbmux.testing import PhoneOptions, SimulatedPhone
+from usbmux.testing import PhoneOptions, SimulatedPhone, echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +31,12 @@ if TYPE_CHECKING:
     from usbmux.client.admin import AdminClient
 
 UDID = "00008030-001A2B3C4D5E6F01"
+CLIENT = ClientStatus(12, "unix:/run/mux", ClientActivity.STREAM, 5400.0, 501, 20, None, "ssh\x07")
+CONNECTION = ConnectionStatus(
+    *(12, "U", 22, 3, ConnectionState.ESTABLISHED, 59.4, 131072, 10, 20, 7),
+    client_stalls=2,
+    client_stalled_s=1.2,
+)
 
 
 @pytest.mark.asyncio
@@ -99,8 +114,12 @@ class FixedClient:
     def __init__(self, *phones: PhoneStatus) -> None:
         self._phones = phones
 
-    def status(self) -> Status:
-        return Status("9", self._phones)
+    def status(self, *, detailed: bool) -> Status:
+        return (
+            Status("9", self._phones, (CLIENT,), (CONNECTION,), parts=tuple(StatusPart))
+            if detailed
+            else Status("9", self._phones)
+        )
 
 
 def as_client(client: FixedClient) -> AdminClient:
@@ -110,12 +129,53 @@ def as_client(client: FixedClient) -> AdminClient:
 def test_phone_is_quarantined_note_says_until_when_and_why(capsys: pytest.CaptureFixture[str]) -> None:
     never_opened = PhoneStatus(PhoneState.QUARANTINED, "1-2", last_error="claimed\x1b[2J", next_try_s=7.6)
     recovered = PhoneStatus(PhoneState.ATTACHED, "1-3.4", "U", 1, 5_000_000_000, 4, 12, "it broke")
-    show_status(as_client(FixedClient(never_opened, recovered)), as_json=False)
+    show_status(as_client(FixedClient(never_opened, recovered)), detailed=False, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "PORT   STATE        UDID  SPEED        ATTACHED  NOTE",
         "1-2    quarantined  -     -            0         next try in 8 s: claimed?[2J",
         "1-3.4  attached     U     5000 Mbit/s  12        last error: it broke",
     ]
+
+
+def test_everything_is_wanted_clients_and_connections_are_tables_of_their_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_status(as_client(FixedClient(PhoneStatus(PhoneState.OPENING, "1-2"))), detailed=True, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "PORT  STATE    UDID  SPEED  ATTACHED  NOTE",
+        "1-2   opening  -     -      0",
+        "",
+        "CLIENT  ADDRESS        UID  GID  PID  PROGRAM  WHAT    AGE",
+        "12      unix:/run/mux  501  20   -    ssh?     stream  1.5 h",
+        "",
+        "CLIENT  UDID  PORT  LOCAL  STATE        TO PHONE  FROM PHONE  ROOM    BACKLOG  "
+        "PHONE STALLS  CLIENT STALLS  AGE",
+        "12      U     22    3      established  10        20          131072  7        "
+        "-             2 in 1.2 s     59 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "shown"),
+    [(0.4, "0 s"), (59.4, "59 s"), (60, "1.0 min"), (5400, "1.5 h"), (86400, "1.0 d"), (8640000, "100.0 d")],
+)
+def test_age_is_shown_in_the_unit_that_fits(age_s: float, shown: str) -> None:
+    assert status_module._age(age_s) == shown
+
+
+@pytest.mark.asyncio
+async def test_everything_as_json_is_one_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(tmp_path, monkeypatch, SimulatedPhone(UDID, ports={7: echo})):
+        client = AsyncClient(timeout_s=20)
+        (device,) = await client.devices()
+        reader, writer = await client.connect(device, 7)
+        outcome = await run(USBMUX, "status", "-l", "--json")
+        writer.close()
+        assert await reader.read() == b""
+    document = json.loads(outcome.stdout)
+    assert document.keys() == {"version", "phones", "clients", "connections"}
+    assert [client["what"] for client in document["clients"]] == ["stream"]
+    assert [connection["port"] for connection in document["connections"]] == [7]
 
 
 def test_status_is_read_without_an_event_loop() -> None:

@@ -180,6 +180,7 @@ class Harness:
         self.phones = list(phones)
         self.bus = SimulatedBus()
         self.admin_address = UnixAddress(str(directory / "usbmuxd.admin"))
+        self.metrics_address = UnixAddress(str(directory / "metrics"))
         self.clients: list[RawClient] = []
         self.expected_violations: list[str] = []
 
@@ -200,6 +201,7 @@ class Harness:
             pair_record_directory=self.directory / "lockdown",
             mux=mux or MuxSettings(),
             admin_listen=ListenSettings(self.admin_address, mode=0o600),
+            metrics_listen=ListenSettings(self.metrics_address, mode=0o600),
             capture_backlog=CAPTURE_BACKLOG,
         )
         self.daemon = Daemon(self.settings, [self.bus])
@@ -220,6 +222,10 @@ class Harness:
     async def admin(self) -> RawClient:
         """A client of the admin socket."""
         return await self._connected(self.admin_address)
+
+    async def metrics(self) -> RawClient:
+        """A client of the socket for Prometheus."""
+        return await self._connected(self.metrics_address)
 
     async def _connected(self, address: Address, *, is_slow: bool = False) -> RawClient:
         peer: str | tuple[str, int]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from usbmux.daemon.admission import Admission, ClientLimits
+from usbmux.daemon.admission import Admission, ClientLimits, Refusal
 
 
 def test_below_the_limits_everybody_is_admitted() -> None:
@@ -29,6 +29,7 @@ def test_too_many_in_all_everybody_is_refused() -> None:
     admission.admit(1)
     admission.admit(2)
     assert admission.admit(3) == "2 clients are connected, which is the limit"
+    assert admission.refused == {Refusal.CLIENTS: 1}
 
 
 def test_released_there_is_room_again() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.daemon.harness import UDID, Harness, HeldPort, some_bytes, turns
+from usbmux.daemon.client_table import connections_of
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing import PhoneOptions, SimulatedPhone, echo, pattern, source
 
@@ -22,7 +23,7 @@ WINDOW = 131072
 
 def backlogs(harness: Harness) -> list[int]:
     """The number of bytes that wait in the daemon for each client."""
-    return [sum(map(len, stream._backlog)) for stream in harness.daemon._streams]
+    return [connection.backlog for connection in connections_of(harness.daemon.clients, 0)]
 
 
 async def test_clients_that_do_not_read_others_get_everything(serve: Serve) -> None:

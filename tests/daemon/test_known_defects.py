@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.daemon.harness import OTHER_UDID, UDID, HeldPort, some_bytes, turns, until
+from usbmux.daemon.pass_through import PassThrough
 from usbmux.mux.session import SessionState
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing import PhoneOptions, SimulatedPhone, echo, pattern, source
@@ -102,7 +103,8 @@ async def test_phone_sends_beyond_our_window_only_that_connection_ends(
 async def test_client_takes_little_at_a_time_what_waits_is_never_copied(serve: Serve) -> None:
     harness = await serve(SimulatedPhone(UDID, ports={19: source}))
     client = await harness.stream(19)
-    (stream,) = harness.daemon._streams
+    (stream,) = [client.owner for client in harness.daemon.clients]
+    assert isinstance(stream, PassThrough)
     stream._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # so it takes only parts of what it is given
     await client.send(MEBIBYTE.to_bytes(8))
     await turns(200)

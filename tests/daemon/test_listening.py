@@ -12,6 +12,7 @@ import pytest
 from tests.daemon.harness import OTHER_UDID, UDID, RawClient, encode, turns, until
 from usbmux.control.address import TcpAddress
 from usbmux.daemon.client_link import MAX_OUTPUT, ClientLink
+from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.pairing import PairRecordStore
@@ -151,6 +152,7 @@ class Host:
         self.registry = DeviceRegistry()
         self.answerer = RequestAnswerer(self.registry, PairRecordStore(directory))
         self.farewells = Farewells(asyncio.get_running_loop())
+        self.counts = Counts()
 
     def client_connected(
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes

@@ -207,7 +207,7 @@ def test_under_a_service_manager_it_serves_the_socket_it_was_handed_and_shows_li
             with ChildProcess(
                 [*command, "-C", str(tmp_path / "records")], environment=environment, pass_fds=[listener.fileno()]
             ) as process:
-                assert notify.recv(200) == b"READY=1\nSTATUS=1 phones, 1 clients"
+                assert notify.recv(200) == b"READY=1\nSTATUS=1 phones, 0 clients"
                 for _ in range(3):
                     assert notify.recv(200).startswith(b"WATCHDOG=1\nSTATUS=1 phones, ")
                 assert len(Client(str(path)).devices()) == 1

@@ -6,6 +6,8 @@ from typing import Final, TypeAlias
 
 SUFFIX: Final = ".admin"
 """Where the admin socket is: beside the daemon's first Unix socket, under its path with this."""
+CLIENTS_A_PAGE: Final = 128
+"""Of so many clients an answer tells at most: few enough for every reader's bound, and to build it at one go."""
 
 
 class PhoneState(Enum):
@@ -42,6 +44,88 @@ class PhoneStatus:
     """Seconds until it is tried again, while it is quarantined."""
 
 
+class ClientActivity(Enum):
+    """What a client is about."""
+
+    REQUEST = "request"
+    """It asks, or may ask."""
+    LISTENING = "listening"
+    """It is told of phones that come and go."""
+    CONNECTING = "connecting"
+    """It waits for the phone's answer."""
+    STREAM = "stream"
+    """It is joined to a port of a phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """One client. Who it is stays unknown (None) on TCP, and where the platform does not tell."""
+
+    number: int
+    """Counted from the start of the daemon, never used twice; also in the log."""
+    address: str
+    """Where it connected to."""
+    what: ClientActivity
+    age_s: float
+    """Seconds since it connected."""
+    uid: int | None = None
+    gid: int | None = None
+    pid: int | None = None
+    program: str | None = None
+    """Of the process that has the pid now; a process can choose its name."""
+
+
+class ConnectionState(Enum):
+    """Where a connection to a phone stands; rules T12 to T17 of docs/protocol/mux.md."""
+
+    SYN_SENT = "syn_sent"
+    """The phone has not answered yet."""
+    ESTABLISHED = "established"
+    HALF_CLOSED = "half_closed"
+    """The client sends no more."""
+    DRAINING = "draining"
+    """The client is gone; what it wrote still goes out."""
+    CLOSED = "closed"
+    """The phone's side is over; the client still gets what came before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """A client's connection to a port of a phone. Counts are in bytes of the client's data."""
+
+    client: int
+    """Its number."""
+    udid: str
+    port: int
+    """Of the phone."""
+    local_port: int
+    """Our end in the mux protocol, as in captures."""
+    state: ConnectionState
+    age_s: float
+    """Seconds since the client asked for it."""
+    send_room: int
+    """How much the phone takes now."""
+    bytes_to_phone: int = 0
+    bytes_from_phone: int = 0
+    backlog: int = 0
+    """How much the client has not taken yet."""
+    phone_stalls: int = 0
+    """How often the phone's window was full for 0.1 s or longer."""
+    phone_stalled_s: float = 0.0
+    """How long that was in all, in seconds."""
+    client_stalls: int = 0
+    """How often the client left something of the phone's untaken for 0.1 s or longer."""
+    client_stalled_s: float = 0.0
+
+
+class StatusPart(Enum):
+    """What a status can be of."""
+
+    PHONES = "phones"
+    CLIENTS = "clients"
+    CONNECTIONS = "connections"
+
+
 class CaptureFormat(Enum):
     """How packets are written down."""
 
@@ -52,6 +136,11 @@ class CaptureFormat(Enum):
 @dataclass(frozen=True, slots=True)
 class StatusRequest:
     """Asks for a `Status`."""
+
+    parts: tuple[StatusPart, ...] = (StatusPart.PHONES,)
+    """What is wanted."""
+    after: int = 0
+    """Clients and connections are wanted of clients with higher numbers than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +158,16 @@ class Status:
 
     version: str
     """Of the program."""
-    phones: tuple[PhoneStatus, ...]
+    phones: tuple[PhoneStatus, ...] = ()
     """Those that are plugged in."""
+    clients: tuple[ClientStatus, ...] = ()
+    """In the order of their numbers; at most `CLIENTS_A_PAGE` in an answer."""
+    connections: tuple[ConnectionStatus, ...] = ()
+    """Of the same clients."""
+    next_after: int | None = None
+    """There are more clients: with this as `StatusRequest.after`, the answer goes on behind the last one here."""
+    parts: tuple[StatusPart, ...] = (StatusPart.PHONES,)
+    """What was asked for; the others are empty."""
 
 
 @dataclass(frozen=True, slots=True)

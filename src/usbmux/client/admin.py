@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from usbmux.admin.codec import decode_answer, encode_request
@@ -12,16 +13,19 @@ from usbmux.admin.message import (
     Answer,
     CaptureFormat,
     CaptureRequest,
+    ClientStatus,
+    ConnectionStatus,
     Refused,
     Request,
     Status,
+    StatusPart,
     StatusRequest,
 )
 from usbmux.client.blocking_connection import deadline_after, open_socket, set_deadline
 from usbmux.client.endpoint import hung_up, timed_out
 from usbmux.client.operations import DEFAULT_TIMEOUT_S
 from usbmux.control.address import UnixAddress
-from usbmux.errors import AddressError, DaemonUnavailableError, UsbmuxError
+from usbmux.errors import AddressError, DaemonUnavailableError, RemoteProtocolError, UsbmuxError
 
 if TYPE_CHECKING:
     from usbmux.control.address import Address
@@ -43,24 +47,39 @@ def admin_address(address: Address) -> UnixAddress:
 class AdminClient:
     """Asks a daemon's admin socket.
 
-    Every call uses a connection of its own, and may raise `DaemonUnavailableError`, `RequestTimeoutError` and
+    Every question uses a connection of its own, and may raise `DaemonUnavailableError`, `RequestTimeoutError` and
     `RemoteProtocolError`.
 
     Args:
         address: Of the admin socket.
-        timeout_s: The longest that a call may take; None for no limit.
+        timeout_s: The longest that a question may take; None for no limit.
     """
 
     def __init__(self, address: UnixAddress, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> None:
         self.address = address
         self._timeout_s = timeout_s
 
-    def status(self) -> Status:
-        """Return what the daemon is doing."""
-        stream, answer, _rest = self._ask(StatusRequest())
-        stream.close()
-        assert isinstance(answer, Status), "the codec gives the answer that belongs to the request"
-        return answer
+    def status(self, *, detailed: bool = False) -> Status:
+        """Return what the daemon is doing.
+
+        Args:
+            detailed: With its clients and their connections, and not only with the phones. They are asked for bit by
+                bit: who is there all the time is there once, others may be missing.
+        """
+        status = self._ask_status(StatusRequest())
+        if not detailed:
+            return status
+        clients: list[ClientStatus] = []
+        connections: list[ConnectionStatus] = []
+        after: int | None = 0
+        while after is not None:
+            page = self._ask_status(StatusRequest((StatusPart.CLIENTS, StatusPart.CONNECTIONS), after))
+            clients += page.clients
+            connections += page.connections
+            if page.next_after is not None and page.next_after <= after:
+                raise RemoteProtocolError(f"next_after: expected more than {after}, found {page.next_after}")
+            after = page.next_after
+        return replace(status, clients=tuple(clients), connections=tuple(connections), parts=tuple(StatusPart))
 
     def capture(
         self, udid: str | None = None, capture_format: CaptureFormat = CaptureFormat.PCAPNG
@@ -73,6 +92,12 @@ class AdminClient:
         """
         stream, _answer, rest = self._ask(CaptureRequest(udid, capture_format))
         return CaptureConnection(stream, rest)
+
+    def _ask_status(self, request: StatusRequest) -> Status:
+        stream, answer, _rest = self._ask(request)
+        stream.close()
+        assert isinstance(answer, Status), "the codec gives the answer that belongs to the request"
+        return answer
 
     def _ask(self, request: Request) -> tuple[socket.socket, Answer, bytes]:
         """Return the connection, the answer, and what came behind it."""

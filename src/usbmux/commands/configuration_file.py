@@ -119,6 +119,8 @@ def _spell(where: str, key: str, value: object, action: argparse.Action) -> list
     values = value if isinstance(value, list) else [value]
     if isinstance(value, list) and not isinstance(action, argparse._AppendAction):
         raise ConfigurationError(f"{where}: {key}: expected one value, got {value!r}")
+    if action.metavar == "MODE" and not isinstance(value, str):  # 0o660 is 432 by now
+        raise ConfigurationError(f'{where}: {key}: expected a string such as "0660", got {value!r}')
     if any(isinstance(item, bool | dict | list) for item in values):
         raise ConfigurationError(f"{where}: {key}: expected a value, got {value!r}")
     return [f"{flag}={item}" for item in values]

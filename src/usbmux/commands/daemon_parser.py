@@ -12,6 +12,7 @@ from usbmux.commands.configuration_file import DEFAULT_PATH
 from usbmux.commands.listen_tables import listen_settings, octal_mode, rule, table_from_text
 from usbmux.commands.logs import FORMATS
 from usbmux.commands.tracing import add_trace_options
+from usbmux.control.address import parse_address
 from usbmux.daemon.admission import ClientLimits
 from usbmux.mux.settings import MuxSettings
 
@@ -116,7 +117,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE,...",
         action="append",
         type=_checked(lambda text: listen_settings(table_from_text(text))),
-        help="a listener with a view of its own, instead of -S; keys as under [[listen]] in the configuration file",
+        help="a listener with a view of its own; keys as under [[listen]] in the configuration file",
     )
     add(
         "--rule",
@@ -144,6 +145,13 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help=f"for `usbmux status` and `usbmux capture`, mode 600, {NONE} for none (default: the first Unix socket's "
         f"path and {SUFFIX})",
+    )
+    add(
+        "--metrics",
+        metavar="ADDRESS",
+        type=_checked(_local_address),
+        help="figures for Prometheus at /metrics, over HTTP: a Unix socket (mode 600) or host:port of loopback "
+        "(default: none)",
     )
 
 
@@ -232,6 +240,14 @@ def _usb_mode(text: str) -> int:
     if text not in ("1", "2", "3", "4", "5"):
         raise ValueError(f"{text!r} is no USB mode, which are 1 to 5")
     return int(text)
+
+
+def _local_address(text: str) -> object:
+    from usbmux.daemon.metrics_server import check_local
+
+    address = parse_address(text)
+    check_local(address)
+    return address
 
 
 def _reads(text: str) -> object:

@@ -2,25 +2,42 @@
 
 import json
 import os
+from typing import Final
 
-from usbmux.admin.codec import phone_document
-from usbmux.admin.message import PhoneStatus
+from usbmux.admin.codec import status_document
+from usbmux.admin.message import ClientStatus, ConnectionStatus, PhoneStatus
 from usbmux.client.admin import AdminClient, admin_address
 from usbmux.commands.exits import ExitCode, complain
 from usbmux.commands.table import table
 from usbmux.control.address import UnixAddress, address_from_environment, parse_address
 
-_HEADINGS = ("PORT", "STATE", "UDID", "SPEED", "ATTACHED", "NOTE")
+_PHONE_HEADINGS: Final = ("PORT", "STATE", "UDID", "SPEED", "ATTACHED", "NOTE")
+_CLIENT_HEADINGS: Final = ("CLIENT", "ADDRESS", "UID", "GID", "PID", "PROGRAM", "WHAT", "AGE")
+_CONNECTION_HEADINGS: Final = (
+    *("CLIENT", "UDID", "PORT", "LOCAL", "STATE", "TO PHONE", "FROM PHONE", "ROOM", "BACKLOG"),
+    *("PHONE STALLS", "CLIENT STALLS", "AGE"),
+)
 
 
-def show_status(client: AdminClient, *, as_json: bool) -> int:
-    """Print the phones that are plugged in: a table, or one JSON document."""
-    status = client.status()
+def show_status(client: AdminClient, *, detailed: bool, as_json: bool) -> int:
+    """Print the phones that are plugged in: a table, or one JSON document.
+
+    Args:
+        client: Of the daemon.
+        detailed: Also the daemon's clients, and their connections to phones.
+        as_json: The document.
+    """
+    status = client.status(detailed=detailed)
     if as_json:
-        phones = [phone_document(phone) for phone in status.phones]
-        print(json.dumps({"version": status.version, "phones": phones}, indent=4), flush=True)
-    elif status.phones:
-        print(table([_HEADINGS, *map(_row, status.phones)]), flush=True)
+        print(json.dumps(status_document(status), indent=4), flush=True)
+    else:
+        tables = (
+            (_PHONE_HEADINGS, list(map(_phone_row, status.phones))),
+            (_CLIENT_HEADINGS, list(map(_client_row, status.clients))),
+            (_CONNECTION_HEADINGS, list(map(_connection_row, status.connections))),
+        )
+        if text := "\n\n".join(table([headings, *rows]) for headings, rows in tables if rows):
+            print(text, flush=True)
     if not status.phones:
         complain("usbmux", "no phone is plugged in")
     return ExitCode.OK
@@ -41,14 +58,52 @@ def admin_client(address: str | None, admin_path: str | None) -> AdminClient:
     return AdminClient(admin_address(parse_address(address) if address else address_from_environment(os.environ)))
 
 
-def _row(phone: PhoneStatus) -> tuple[str, ...]:
+def _phone_row(phone: PhoneStatus) -> tuple[str, ...]:
     speed = f"{phone.connection_speed / 1e6:g} Mbit/s" if phone.connection_speed else "-"
     return (phone.port_path, phone.state.value, phone.udid or "-", speed, str(phone.attach_count), _note(phone))
 
 
 def _note(phone: PhoneStatus) -> str:
-    # A phone's own words may be in it.
-    error = "".join(character if character.isprintable() else "?" for character in phone.last_error or "")
+    error = _printable(phone.last_error or "")  # a phone's own words may be in it
     if phone.next_try_s is not None:
         return f"next try in {phone.next_try_s:.0f} s: {error}"
     return f"last error: {error}" if error else ""
+
+
+def _client_row(client: ClientStatus) -> tuple[str, ...]:
+    who = ("-" if number is None else str(number) for number in (client.uid, client.gid, client.pid))
+    program = _printable(client.program or "-")
+    return (str(client.number), _printable(client.address), *who, program, client.what.value, _age(client.age_s))
+
+
+def _connection_row(connection: ConnectionStatus) -> tuple[str, ...]:
+    return (
+        str(connection.client),
+        connection.udid,
+        str(connection.port),
+        str(connection.local_port),
+        connection.state.value,
+        str(connection.bytes_to_phone),
+        str(connection.bytes_from_phone),
+        str(connection.send_room),
+        str(connection.backlog),
+        _stalls(connection.phone_stalls, connection.phone_stalled_s),
+        _stalls(connection.client_stalls, connection.client_stalled_s),
+        _age(connection.age_s),
+    )
+
+
+def _stalls(count: int, length_s: float) -> str:
+    return f"{count} in {length_s:.1f} s" if count else "-"
+
+
+def _age(age_s: float) -> str:
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if age_s >= length_s:
+            return f"{age_s / length_s:.1f} {unit}"
+    return f"{age_s:.0f} s"
+
+
+def _printable(text: str) -> str:
+    """A terminal obeys some characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,5 +1,6 @@
 """The command ``usbmux`` and its sub-commands; what they need is imported when they run, so that each starts fast."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 import click
@@ -26,6 +27,12 @@ _udid_option = click.option(
     show_envvar=True,
     metavar="UDID",
     help="The phone, or a unique beginning of its UDID. Default: the only one attached.",
+)
+_admin_option = click.option(
+    "--admin-socket",
+    "admin_path",
+    metavar="PATH",
+    help="The daemon's admin socket. Default: beside its other one, at the path of --socket and .admin.",
 )
 
 
@@ -140,12 +147,100 @@ def forward_command(
     return _run(work)
 
 
+@cli.command("status")
+@click.option(
+    "-l", "--long", "detailed", is_flag=True, help="Also the daemon's clients, and their connections to phones."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@_admin_option
+@_socket_option
+def status_command(address: str | None, admin_path: str | None, detailed: bool, as_json: bool) -> int:
+    """Print what the daemon is doing with each phone that is plugged in; for root and the daemon's user."""
+    from usbmux.commands.status import admin_client, show_status
+
+    return _run(lambda: show_status(admin_client(_chosen(address), admin_path), detailed=detailed, as_json=as_json))
+
+
+@cli.command("capture")
+@click.option(
+    "-u", "--udid", envvar="USBMUX_UDID", show_envvar=True, metavar="UDID",
+    help="One phone alone: its UDID or a unique beginning. Default: all, those that come later included.",
+)  # fmt: skip
+@click.option(
+    "-w", "--write", "path", metavar="FILE", help="A pcapng file for Wireshark; - for stdout. Default: lines."
+)
+@_admin_option
+@_socket_option
+def capture_command(address: str | None, admin_path: str | None, udid: str | None, path: str | None) -> int:
+    """Write down what crosses between the daemon and its phones, until interrupted; for root and the daemon's user.
+
+    Without -w, stdout gets a line for every packet. To watch it live: usbmux capture -w - | wireshark -k -i -
+    """
+    from usbmux.commands.capture import capture
+    from usbmux.commands.status import admin_client
+
+    if path == "-" and sys.stdout is not None and sys.stdout.isatty():
+        raise click.UsageError("a terminal cannot show a capture; leave -w away, or give it a file")
+    return _run(lambda: capture(admin_client(_chosen(address), admin_path), udid, path))
+
+
+@cli.command("conform")
+@click.argument("address")
+@_udid_option
+@click.option(
+    "-p", "--port", "echo_port", type=click.IntRange(1, 65535), help="A port of the phone where everything comes back."
+)
+@click.option("--only", "pattern", default="*", metavar="PATTERN", help="The cases of such names: 'listen.*'.")
+@click.option("--read-only", "is_read_only", is_flag=True, help="Save no pair record, not even under a made-up id.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
+    metavar="SECONDS", help="How long each answer may take.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def conform_command(
+    address: str,
+    udid: str | None,
+    echo_port: int | None,
+    pattern: str,
+    is_read_only: bool,
+    timeout_s: float,
+    as_json: bool,
+) -> int:
+    """Ask the usbmux server at ADDRESS everything, good and bad, and say where its answers are not what clients expect.
+
+    Cases that need a phone, or a port of it that returns everything, are skipped without one.
+
+    Exit code 0: all that ran conform; 1: not all; 3: there is no server, or not that phone.
+    """
+    from usbmux.commands.conform import ConformOptions, conform
+
+    options = ConformOptions(address, udid, echo_port, pattern, not is_read_only, timeout_s, as_json)
+    return _run(lambda: conform(options))
+
+
 @cli.command("demo")
 def demo_command() -> int:
     """Show the whole way with a simulated phone."""
     from usbmux.commands.demo import run_demo
 
     return _run(run_demo)
+
+
+@cli.command("install-service")
+@click.option("--uninstall", is_flag=True, help="Remove what was installed, except what was changed by hand since.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
+@click.option("--root", metavar="DIR", help="Install below DIR instead of /, and run no programs.")
+def install_service_command(uninstall: bool, dry_run: bool, root: str | None) -> int:
+    """Make usbmuxd a service of this computer, under systemd or launchd; for root.
+
+    Prints a line for each file that is written or removed, and for each program that is run.
+    """
+    from pathlib import Path
+
+    from usbmux.commands.install_service import install_service
+
+    where = None if root is None else Path(root).absolute()
+    return _run(lambda: install_service(where, uninstall=uninstall, dry_run=dry_run))
 
 
 @cli.command("simulate")

@@ -186,10 +186,13 @@ def _run(
 
 def _settings(choices: Choices, manager: ServiceManager) -> DaemonSettings:
     options = choices.options
-    listen = tuple(_handed(manager)) or choices.listen or tuple(_named(options))
+    listen = (*_handed(manager), *choices.listen)
+    if options.socket or not listen:
+        listen = (*listen, *_named(options))
     return DaemonSettings(
         listen=listen,
         admin_listen=_admin(options, listen, manager),
+        metrics_listen=ListenSettings(options.metrics, mode=_OWNER_ONLY) if options.metrics else None,
         mux=MuxSettings(linger_s=options.linger),
         rules=choices.rules,
         client_limits=choices.limits,

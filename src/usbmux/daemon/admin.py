@@ -1,17 +1,23 @@
 """The admin socket: for root and the daemon's own user, to look inside while it runs."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Final
 
 from usbmux import __version__
-from usbmux.admin.message import PhoneStatus, Status
+from usbmux.admin.message import PhoneStatus, Status, StatusPart, StatusRequest
 from usbmux.capture.trace_hub import TraceHub
 from usbmux.daemon.admin_link import AdminLink
+from usbmux.daemon.client_table import ClientTable, connections_of
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
+
+logger = logging.getLogger("usbmux.daemon.admin")
+
+MAX_ADMIN_CLIENTS: Final = 32
 
 
 class AdminServer:
@@ -23,6 +29,7 @@ class AdminServer:
         hub: Where captures listen.
         farewells: Close the clients' sockets.
         phones: The phones as they are now.
+        clients: The daemon's clients.
         backlog: How many bytes of a capture may wait for its reader before packets are dropped.
 
     Raises:
@@ -36,6 +43,7 @@ class AdminServer:
         hub: TraceHub,
         farewells: Farewells,
         phones: Callable[[], tuple[PhoneStatus, ...]],
+        clients: ClientTable,
         backlog: int,
     ) -> None:
         self.hub: TraceHub = hub
@@ -43,6 +51,7 @@ class AdminServer:
         self.backlog: int = backlog
         self._loop: Final = loop
         self._phones: Final = phones
+        self._clients: Final = clients
         self._links: Final[dict[AdminLink, None]] = {}
         self._client_count = 0
         self._listener: Final = Listener(loop, listen.address, listen.mode, self._client_arrived, handed=listen.handed)
@@ -60,9 +69,19 @@ class AdminServer:
         for link in list(self._links):
             link.close()
 
-    def status(self) -> Status:
+    def status(self, request: StatusRequest) -> Status:
         """See `AdminHost`."""
-        return Status(__version__, self._phones())
+        parts, now = request.parts, self._loop.time()
+        is_about_phones_alone = set(parts) <= {StatusPart.PHONES}
+        page, next_after = ([], None) if is_about_phones_alone else self._clients.page(request.after)
+        return Status(
+            version=__version__,
+            phones=self._phones() if StatusPart.PHONES in parts else (),
+            clients=tuple(client.status(now) for client in page) if StatusPart.CLIENTS in parts else (),
+            connections=tuple(connections_of(page, now)) if StatusPart.CONNECTIONS in parts else (),
+            next_after=next_after,
+            parts=parts,
+        )
 
     def link_closed(self, link: AdminLink) -> None:
         """See `AdminHost`."""
@@ -72,4 +91,8 @@ class AdminServer:
         self._client_count += 1
         link = AdminLink(self._loop, self, sock, self._client_count)
         self._links[link] = None
-        link.start()
+        if len(self._links) > MAX_ADMIN_CLIENTS:
+            logger.warning("refused a client: %d are connected, which is the limit", MAX_ADMIN_CLIENTS)
+            link.refuse(f"{MAX_ADMIN_CLIENTS} admin clients are connected, which is the limit")
+        else:
+            link.start()

@@ -59,8 +59,8 @@ class AdminHost(Protocol):
     backlog: int
     """How many bytes of a capture may wait for its reader."""
 
-    def status(self) -> Status:
-        """The daemon as it is now."""
+    def status(self, request: StatusRequest) -> Status:
+        """The daemon as it is now, as far as that is wanted."""
 
     def link_closed(self, link: "AdminLink") -> None:
         """The connection is over."""
@@ -90,6 +90,11 @@ class AdminLink:
         self._output += record
         self._readiness.write(True)
         return True
+
+    def refuse(self, reason: str) -> None:
+        """End it before it begins."""
+        self._answer(Refused(reason))
+        self.close()
 
     def close(self) -> None:
         """End now. What the client's socket takes at once still goes out."""
@@ -135,7 +140,7 @@ class AdminLink:
         request = decode_request(line)
         match request:
             case StatusRequest():
-                self._answer(self._host.status())
+                self._answer(self._host.status(request))
             case CaptureRequest():
                 self._answer(CaptureBegun())
                 self._begin_capture(request)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +14,22 @@ class ClientLimits:
     """Unknown ones, as on TCP, count as one uid."""
 
 
+class Refusal(Enum):
+    """Why a newcomer is sent away."""
+
+    CLIENTS = "clients"
+    """There are as many as there may be."""
+    CLIENTS_OF_USER = "clients_of_user"
+
+
 class Admission:
     """Counts clients and refuses those that are too many."""
 
     def __init__(self, limits: ClientLimits) -> None:
         self.limits = limits
         """For those that come from now on."""
+        self.refused: Counter[Refusal] = Counter()
+        """How many newcomers were, since the start."""
         self._counts: Counter[int | None] = Counter()
         self._total = 0
 
@@ -30,8 +41,10 @@ class Admission:
     def admit(self, uid: int | None) -> str | None:
         """Count one more, or say why not."""
         if self._total >= self.limits.total:
+            self.refused[Refusal.CLIENTS] += 1
             return f"{self._total} clients are connected, which is the limit"
         if self._counts[uid] >= self.limits.for_each_uid:
+            self.refused[Refusal.CLIENTS_OF_USER] += 1
             whose = "unknown users" if uid is None else f"uid {uid}"
             return f"{self._counts[uid]} clients of {whose} are connected, which is the limit"
         self._counts[uid] += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from usbmux.admin.message import PhoneStatus
+from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.phone_life import PhoneLife
 from usbmux.daemon.registry import DeviceRegistry
@@ -14,9 +15,6 @@ from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbCandidate
 
 logger = logging.getLogger("usbmux.daemon")
-
-_COUNTED_PHONES: Final = 1024
-"""Of so many UDIDs, the last ones seen, it is known how often they were attached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,7 @@ class DeviceAttendant:
         registry: DeviceRegistry,
         settings: MuxSettings,
         patience: Patience | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._loop: Final = loop
         self._registry: Final = registry
@@ -54,7 +53,7 @@ class DeviceAttendant:
         self._tasks: Final[dict[UsbCandidate, asyncio.Task[None]]] = {}
         self._links: Final[dict[UsbCandidate, DeviceLink]] = {}
         self._lives: Final[dict[UsbCandidate, PhoneLife]] = {}
-        self._attach_counts: Final[dict[str, int]] = {}
+        self._counts: Final = counts or Counts()
         self._gone: Final[set[UsbCandidate]] = set()
         """Left the bus while their links were still up."""
         self._arriving: Final[set[UsbCandidate]] = set()
@@ -121,6 +120,7 @@ class DeviceAttendant:
             is_steady = self._loop.time() - started >= self._patience.steady_after_s
             failures = 1 if is_steady else failures + 1
             self._settle(candidate)
+            self._counts.phone_failures += not is_gone
             rest_s = self._rest_s(failures)
             level = logging.DEBUG if reason == told else logging.INFO if is_gone else logging.ERROR
             logger.log(level, "%s: %s; looking again in %g s", candidate.name, reason, rest_s)
@@ -137,13 +137,13 @@ class DeviceAttendant:
         """
         pipe = await self._open(candidate, anew=anew)
         life.opened(pipe.info)
-        self._links[candidate] = link = DeviceLink(pipe, self._settings, self._loop)
+        self._links[candidate] = link = DeviceLink(pipe, self._settings, self._loop, self._counts)
         device_id: int | None = None
         try:
             link.start()
             if await link.ready:
                 device_id = self._registry.attach(link).device_id
-                life.attached(device_id, self._count_attachment(pipe.info.serial_number))
+                life.attached(device_id, self._counts.phone_attached(pipe.info.serial_number))
                 logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
                 self._settle(candidate)
             reason = await link.ended
@@ -169,14 +169,6 @@ class DeviceAttendant:
                     raise
                 logger.debug("%s: not yet: %s", candidate.name, error)
             await asyncio.sleep(self._patience.open_step_s)
-
-    def _count_attachment(self, udid: str) -> int:
-        """How often it was attached, this time included."""
-        count = self._attach_counts.pop(udid, 0) + 1
-        self._attach_counts[udid] = count
-        if len(self._attach_counts) > _COUNTED_PHONES:
-            del self._attach_counts[next(iter(self._attach_counts))]
-        return count
 
     def _rest_s(self, failures: int) -> float:
         patience = self._patience

@@ -6,8 +6,10 @@ import socket
 from collections.abc import Awaitable
 from typing import Final, Protocol, assert_never
 
+from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, Notification, Reply, Result, ResultCode
 from usbmux.control.server import RequestInvalid, RequestReceived, ServerSession, ServerState
+from usbmux.daemon.counts import ConnectResult, Counts
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.peer import Peer
@@ -25,6 +27,12 @@ MAX_OUTPUT: Final = 1 << 20
 """Unread output, in bytes, at which a client is cut off."""
 REQUEST_TIMEOUT_S: Final = 30.0
 """How long a request may take to arrive, and the first one to begin."""
+_CONNECT_RESULTS: Final = {
+    CloseCause.REFUSED: ConnectResult.REFUSED,
+    CloseCause.UNANSWERED: ConnectResult.UNANSWERED,
+    CloseCause.LOST: ConnectResult.LOST,
+}
+"""Other ends of a connection that the phone has not answered are ours."""
 
 
 class ClientHost(Protocol):
@@ -33,6 +41,7 @@ class ClientHost(Protocol):
     registry: DeviceRegistry
     answerer: RequestAnswerer
     farewells: Farewells
+    counts: Counts
 
     def client_connected(
         self, client: "ClientLink", sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
@@ -44,7 +53,7 @@ class ClientHost(Protocol):
 
 
 class ClientLink:
-    """One client in the request phase or listening. Implements `Subscriber` and `StreamHandler`."""
+    """One client in the request phase or listening. Implements `Subscriber`, `StreamHandler` and `ClientOwner`."""
 
     def __init__(
         self,
@@ -77,6 +86,23 @@ class ClientLink:
     def identity(self) -> ClientIdentity:
         """See `Subscriber`."""
         return self._session.identity
+
+    @property
+    def activity(self) -> ClientActivity:
+        """See `ClientOwner`."""
+        if self._stream is not None:
+            return ClientActivity.CONNECTING
+        is_listening = self._session.state is ServerState.LISTENING
+        return ClientActivity.LISTENING if is_listening else ClientActivity.REQUEST
+
+    def connection(self, client: int, now: float) -> ConnectionStatus | None:
+        """See `ClientOwner`."""
+        return self._stream.status(client, now) if self._stream is not None else None
+
+    @property
+    def traffic(self) -> None:
+        """See `ClientOwner`: nothing moves yet."""
+        return None
 
     def start(self) -> None:
         """Begin to read requests."""
@@ -165,19 +191,24 @@ class ClientLink:
     def _connect(self, request: Connect) -> None:
         link = self._host.registry.link(request.device_id, self.view)
         if link is None:
-            self._reply(Result(ResultCode.BAD_DEVICE))
+            self._reply_to_connect(ConnectResult.NO_PHONE)
             return
         if not self.view.allows_port(request.port):
             logger.warning("%s: may not connect to port %d", self, request.port)
-            self._reply(Result(ResultCode.CONNECTION_REFUSED))
+            self._reply_to_connect(ConnectResult.NOT_ALLOWED)
             return
         try:
             self._stream = link.connect(request.port, self)
         except LocalProtocolError as error:
             logger.warning("%s: %s", self, error)
-            self._reply(Result(ResultCode.CONNECTION_REFUSED))
+            self._reply_to_connect(ConnectResult.NOT_POSSIBLE)
             return
         self._readiness.read(False)
+
+    def _reply_to_connect(self, failure: ConnectResult) -> None:
+        self._host.counts.connects[failure] += 1
+        has_no_phone = failure in (ConnectResult.NO_PHONE, ConnectResult.LOST)
+        self._reply(Result(ResultCode.BAD_DEVICE if has_no_phone else ResultCode.CONNECTION_REFUSED))
 
     # StreamHandler, until the phone has answered
 
@@ -188,6 +219,7 @@ class ClientLink:
         greeting = self._session.reply(Result(ResultCode.OK))
         early = self._session.take_trailing_data()
         self._detach_socket()
+        self._host.counts.connects[ConnectResult.ESTABLISHED] += 1
         self._host.client_connected(self, self._sock, stream, greeting, early)
 
     def stream_data_received(self, data: memoryview | bytes) -> None:
@@ -201,10 +233,12 @@ class ClientLink:
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`."""
         stream, self._stream = self._stream, None
+        result = _CONNECT_RESULTS.get(cause, ConnectResult.ENDED)
         if self._finished:
+            self._host.counts.connects[result] += 1
             return
         logger.info("%s: %s: %s %s", self, stream, cause.name.lower(), text)
-        self._reply(Result(ResultCode.BAD_DEVICE if cause is CloseCause.LOST else ResultCode.CONNECTION_REFUSED))
+        self._reply_to_connect(result)
         self._serve()
 
     # The socket

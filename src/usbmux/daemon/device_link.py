@@ -7,6 +7,8 @@ import asyncio
 import logging
 from typing import Final, Protocol, assert_never
 
+from usbmux.admin.message import ConnectionState, ConnectionStatus
+from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.log_budget import LogBudget
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.connection import TcpConnection
@@ -50,20 +52,55 @@ class StreamHandler(Protocol):
 class DeviceStream:
     """A connection to a port of one phone, for the handler that owns it."""
 
-    __slots__ = ("_connection", "_link")
+    __slots__ = ("_connection", "_link", "_since")
 
-    def __init__(self, link: "DeviceLink", connection: TcpConnection) -> None:
+    def __init__(self, link: "DeviceLink", connection: TcpConnection, now: float) -> None:
         self._link = link
         self._connection = connection
+        self._since = now
 
     def __str__(self) -> str:
         connection = self._connection
-        return f"{self._link.info.serial_number}:{connection.remote_port} (source port {connection.local_port})"
+        return f"{self.udid}:{connection.remote_port} (source port {connection.local_port})"
 
     @property
     def send_room(self) -> int:
         """How many bytes `send` takes now."""
         return self._connection.send_room
+
+    @property
+    def udid(self) -> str:
+        """Of the phone."""
+        return self._link.info.serial_number
+
+    def status(self, client: int, now: float, traffic: Traffic | None = None, *, backlog: int = 0) -> ConnectionStatus:
+        """All that is known of it.
+
+        Args:
+            client: Number of the client that it is for.
+            now: The loop's time.
+            traffic: What it has moved, if it can.
+            backlog: How many bytes the client has not taken.
+        """
+        connection = self._connection
+        phone_stalls, phone_stalled_s = traffic.phone_stalls.until(now) if traffic else (0, 0.0)
+        client_stalls, client_stalled_s = traffic.client_stalls.until(now) if traffic else (0, 0.0)
+        return ConnectionStatus(
+            client=client,
+            udid=self.udid,
+            port=connection.remote_port,
+            local_port=connection.local_port,
+            state=ConnectionState[connection.state.name],
+            age_s=round(now - self._since, 3),
+            send_room=connection.send_room,
+            bytes_to_phone=traffic.bytes_to_phone if traffic else 0,
+            bytes_from_phone=traffic.bytes_from_phone if traffic else 0,
+            backlog=backlog,
+            phone_stalls=phone_stalls,
+            phone_stalled_s=round(phone_stalled_s, 3),
+            client_stalls=client_stalls,
+            client_stalled_s=round(client_stalled_s, 3),
+        )
 
     def set_handler(self, handler: StreamHandler) -> None:
         """Who hears of the stream from now on."""
@@ -96,9 +133,13 @@ class DeviceStream:
 
 
 class DeviceLink:
-    """One phone. Implements `PipeReceiver`."""
+    """One phone. Implements `PipeReceiver`.
 
-    def __init__(self, pipe: BulkPipe, settings: MuxSettings, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        counts: Gets what is to be counted.
+    """
+
+    def __init__(self, pipe: BulkPipe, settings: MuxSettings, loop: asyncio.AbstractEventLoop, counts: Counts) -> None:
         self.info: Final[UsbDeviceInfo] = pipe.info
         self.now: Final = loop.time
         self.session: Final = MuxSession(loop.time(), settings)
@@ -111,6 +152,7 @@ class DeviceLink:
         """Whether it ended because the phone left the bus."""
         self._pipe: Final = pipe
         self._loop: Final = loop
+        self._counts: Final = counts
         self._timer: asyncio.TimerHandle | None = None
         self._in_turn = False
         self._log_budget: Final = LogBudget()
@@ -126,10 +168,11 @@ class DeviceLink:
         Raises:
             LocalProtocolError: The phone is not ready, or no source port is free.
         """
-        connection = self.session.connect(port, self.now())
+        now = self.now()
+        connection = self.session.connect(port, now)
         self.handlers[connection] = handler
         self.turn()
-        return DeviceStream(self, connection)
+        return DeviceStream(self, connection, now)
 
     def shut_down(self, reason: str) -> None:
         """Reset every connection, send what the pipe takes at once and call the link ended."""
@@ -204,6 +247,7 @@ class DeviceLink:
                 if not self.ready.done():
                     self.ready.set_result(True)
             case ResynchronisationBegun(reason):
+                self._counts.resynchronisations += 1
                 logger.error("%s: beginning anew: %s", self.info.serial_number, reason)
             case SessionFailed(reason):
                 self._end(reason)
@@ -211,6 +255,7 @@ class DeviceLink:
                 level = logging.INFO if kind == ControlKind.INFO else logging.WARNING
                 self._log(level, f"says (kind {kind}): {text}")
             case PacketIgnored(reason):
+                self._counts.ignored_packets += 1
                 self._log(logging.DEBUG, f"ignored {reason}")
             case _:
                 assert_never(event)

@@ -51,7 +51,8 @@ class Listener:
         self._on_client: Final = on_client
         self._retry: asyncio.TimerHandle | None = None
         self._own_file: tuple[str, int, int] | None = None
-        self._refused = 0
+        self.refused = 0
+        """How many newcomers found no descriptor left."""
         self._refusals_told_at = -REFUSALS_TOLD_S
         match address:
             case _ if handed is not None:
@@ -126,11 +127,11 @@ class Listener:
         finally:
             with suppress(OSError):  # somebody else took it meanwhile
                 self._spare = os.open(os.devnull, os.O_RDONLY)
-        self._refused += 1
+        self.refused += 1
         now = self._loop.time()
         if now - self._refusals_told_at >= REFUSALS_TOLD_S:
             self._refusals_told_at = now
-            logger.error("%s: no descriptor is left: %d newcomers refused so far", self.address, self._refused)
+            logger.error("%s: no descriptor is left: %d newcomers refused so far", self.address, self.refused)
         return True
 
 

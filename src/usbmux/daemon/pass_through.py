@@ -12,10 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from usbmux.admin.message import ClientActivity, ConnectionStatus
+from usbmux.daemon.counts import Traffic
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.hangup import HangupWatch
 from usbmux.daemon.readiness import Readiness
+from usbmux.daemon.stalls import Stalls
 from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.stream")
@@ -25,7 +28,7 @@ READ_SIZE: Final = 65536
 
 
 class PassThrough:
-    """Owns the socket and the stream until both are closed. Implements `StreamHandler`.
+    """Owns the socket and the stream until both are closed. Implements `StreamHandler`, `ClientOwner` and `Traffic`.
 
     Args:
         greeting: Bytes for the client that go before the phone's: the result of its Connect.
@@ -47,6 +50,11 @@ class PassThrough:
         linger_s: float,
         on_end: Callable[[], None],
     ) -> None:
+        self.udid: str = stream.udid
+        self.bytes_to_phone = 0
+        self.bytes_from_phone = 0
+        self.phone_stalls: Stalls = Stalls(loop.time)
+        self.client_stalls: Stalls = Stalls(loop.time)
         self._loop: Final = loop
         self._watch: Final = watch
         self._farewells: Final = farewells
@@ -63,16 +71,31 @@ class PassThrough:
         """The client takes nothing any more: what comes for it is dropped."""
         self._stream_closed = False
         self._ended = False
-        self._sent_bytes = 0
-        self._received_bytes = 0
         self._giving_up: asyncio.TimerHandle | None = None
+
+    @property
+    def activity(self) -> ClientActivity:
+        """See `ClientOwner`."""
+        return ClientActivity.STREAM
+
+    def connection(self, client: int, now: float) -> ConnectionStatus:
+        """See `ClientOwner`."""
+        return self._stream.status(client, now, self, backlog=sum(map(len, self._backlog)) - self._greeting_left)
+
+    @property
+    def traffic(self) -> Traffic:
+        """See `ClientOwner`."""
+        return self
 
     def start(self) -> None:
         """Answer the client and begin to move bytes."""
         self._stream.set_handler(self)
         self._watch.add(self._sock, self._on_hangup)
         self._flush_backlog()
-        self.stream_room_opened()
+        if self._stream.send_room:
+            self.stream_room_opened()
+        else:
+            self._wait_for_room()
 
     def close(self, reason: str) -> None:
         """End both sides now, whatever is under way."""
@@ -88,6 +111,7 @@ class PassThrough:
 
     def stream_room_opened(self) -> None:
         """See `StreamHandler`."""
+        self.phone_stalls.end()
         if self._early and (room := self._stream.send_room):
             chunk, self._early = self._early[:room], self._early[room:]
             self._send_to_phone(bytes(chunk))
@@ -97,7 +121,7 @@ class PassThrough:
     def _on_readable(self) -> None:
         room = self._stream.send_room
         if not room:
-            self._readiness.read(False)
+            self._wait_for_room()
             return
         try:
             data = self._sock.recv(min(room, READ_SIZE))
@@ -111,10 +135,14 @@ class PassThrough:
             self._end_input()
 
     def _send_to_phone(self, data: bytes) -> None:
-        self._sent_bytes += len(data)
+        self.bytes_to_phone += len(data)
         self._stream.send(data)
         if not self._stream.send_room:
-            self._readiness.read(False)
+            self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        self._readiness.read(False)
+        self.phone_stalls.begin()
 
     def _end_input(self) -> None:
         self._input_ended = True
@@ -128,7 +156,7 @@ class PassThrough:
 
     def stream_data_received(self, data: memoryview | bytes) -> None:
         """See `StreamHandler`."""
-        self._received_bytes += len(data)
+        self.bytes_from_phone += len(data)
         if self._deaf:
             self._stream.acknowledge(len(data))
         elif self._backlog:
@@ -136,6 +164,7 @@ class PassThrough:
         elif (taken := self._write(data)) < len(data) and not self._deaf:
             self._backlog.append(bytes(data[taken:]))
             self._readiness.write(True)
+            self.client_stalls.begin()
 
     def _on_writable(self) -> None:
         self._flush_backlog()
@@ -153,6 +182,7 @@ class PassThrough:
                 self._readiness.write(True)
                 return
         self._readiness.write(False)
+        self.client_stalls.end()
 
     def _write(self, data: memoryview | bytes) -> int:
         """Give the client what it takes now, and acknowledge that to the phone."""
@@ -173,6 +203,7 @@ class PassThrough:
         """Nobody reads any more; `in_hand` bytes were taken off the backlog already."""
         self._deaf = True
         self._readiness.write(False)
+        self.client_stalls.end()
         dropped = in_hand + sum(len(chunk) for chunk in self._backlog) - self._greeting_left
         self._backlog.clear()
         self._greeting_left = 0
@@ -202,14 +233,15 @@ class PassThrough:
             self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
 
     def _moved_bytes(self) -> int:
-        return self._sent_bytes + self._received_bytes
+        return self.bytes_to_phone + self.bytes_from_phone
 
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`. What the phone sent before is still delivered (T17)."""
         self._stream_closed = True
         self._readiness.read(False)
+        self.phone_stalls.end()
         level = logging.WARNING if cause is CloseCause.VIOLATED else logging.INFO
-        counts = f"{self._sent_bytes} bytes to the phone, {self._received_bytes} from it"
+        counts = f"{self.bytes_to_phone} bytes to the phone, {self.bytes_from_phone} from it"
         logger.log(level, "%s: %s %s; %s", self._stream, cause.name.lower(), text, counts)
         if not self._backlog:
             self._end()
@@ -218,6 +250,8 @@ class PassThrough:
         if self._ended:
             return
         self._ended = True
+        self.phone_stalls.end()
+        self.client_stalls.end()
         if self._giving_up is not None:
             self._giving_up.cancel()
         self._readiness.end()

@@ -22,6 +22,7 @@ from usbmux.control.message import (
     ResultCode,
     SavePairRecord,
 )
+from usbmux.daemon.counts import Counts, RecordAction, RecordResult
 from usbmux.daemon.pairing import PairRecordStore, is_record_id
 from usbmux.daemon.policy import RecordAccess, View
 from usbmux.daemon.registry import DeviceRegistry
@@ -29,7 +30,13 @@ from usbmux.daemon.registry import DeviceRegistry
 logger = logging.getLogger("usbmux.daemon.client")
 
 Answerable = ListDevices | ListListeners | ReadBuid | ReadPairRecord | SavePairRecord | DeletePairRecord
-_ABOUT_RECORDS: Final = (ReadPairRecord, SavePairRecord, DeletePairRecord)
+_RecordRequest = ReadPairRecord | SavePairRecord | DeletePairRecord
+_RECORD_RESULTS: Final = {
+    0: RecordResult.DONE,
+    errno.ENOENT: RecordResult.NO_RECORD,
+    errno.EACCES: RecordResult.NOT_ALLOWED,
+    errno.EINVAL: RecordResult.INVALID,
+}
 
 
 class RequestAnswerer:
@@ -37,11 +44,15 @@ class RequestAnswerer:
 
     Writes go through one thread, in the order in which they were asked for, and reads through another: a disk that
     takes its time holds up writes only, and never the loop or what else needs threads.
+
+    Args:
+        counts: Gets what became of requests about pair records.
     """
 
-    def __init__(self, registry: DeviceRegistry, pair_records: PairRecordStore) -> None:
+    def __init__(self, registry: DeviceRegistry, pair_records: PairRecordStore, counts: Counts | None = None) -> None:
         self._registry: Final = registry
         self._pair_records: Final = pair_records
+        self._counts: Final = counts or Counts()
         self._reader: Final = ThreadPoolExecutor(1, "pair-records-read")
         self._writer: Final = ThreadPoolExecutor(1, "pair-records-write")
 
@@ -52,11 +63,9 @@ class RequestAnswerer:
 
     def answer(self, request: Answerable, view: View) -> Reply | Awaitable[Reply]:
         """The reply, or something to await for it. Never raises for what a client asked."""
-        if not _is_allowed(request, view):
-            return Result(errno.EACCES)
-        if isinstance(request, _ABOUT_RECORDS) and not is_record_id(request.record_id):
-            logger.warning("pair records: not a UDID: %r", request.record_id)
-            return Result(errno.EINVAL)
+        if isinstance(request, _RecordRequest) and (refusal := _refusal(request, view)):
+            self._count(_action(request), refusal)
+            return Result(refusal)
         match request:
             case ListDevices():
                 return DeviceList(self._registry.records(view))
@@ -65,11 +74,13 @@ class RequestAnswerer:
             case ReadBuid():
                 return self._from_files(self._reader, lambda: Buid(self._pair_records.buid()))
             case ReadPairRecord(record_id):
-                return self._from_files(self._reader, lambda: PairRecord(self._pair_records.read(record_id)))
+                return self._from_files(
+                    self._reader, lambda: PairRecord(self._pair_records.read(record_id)), _action(request)
+                )
             case SavePairRecord():
                 return self._save(request)
             case DeletePairRecord(record_id):
-                return self._from_files(self._writer, lambda: self._delete(record_id))
+                return self._from_files(self._writer, lambda: self._delete(record_id), _action(request))
             case _:
                 assert_never(request)
 
@@ -82,28 +93,48 @@ class RequestAnswerer:
             self._pair_records.save(request.record_id, request.data)
             return Result(ResultCode.OK)
 
-        reply = await self._from_files(self._writer, save)
+        reply = await self._from_files(self._writer, save, _action(request))
         if reply == Result(ResultCode.OK):
             self._registry.paired(request.device_id, request.record_id)
         return reply
 
-    async def _from_files(self, thread: ThreadPoolExecutor, work: Callable[[], Reply]) -> Reply:
+    async def _from_files(
+        self, thread: ThreadPoolExecutor, work: Callable[[], Reply], action: RecordAction | None = None
+    ) -> Reply:
         try:
-            return await asyncio.get_running_loop().run_in_executor(thread, work)
+            reply = await asyncio.get_running_loop().run_in_executor(thread, work)
         except OSError as error:
             if error.errno != errno.ENOENT:  # which is an everyday answer
                 logger.warning("pair records: %s", error)
-            return Result(error.errno or errno.EIO)
+            code = error.errno or errno.EIO
+            self._count(action, code)
+            return Result(code)
+        self._count(action, ResultCode.OK)
+        return reply
+
+    def _count(self, action: RecordAction | None, code: int) -> None:
+        if action is not None:
+            self._counts.pair_records[action, _RECORD_RESULTS.get(code, RecordResult.FAILED)] += 1
 
 
-def _is_allowed(request: Answerable, view: View) -> bool:
-    """Whether the client may do that to the pair record of that phone."""
+def _action(request: _RecordRequest) -> RecordAction:
     match request:
-        case ReadPairRecord(record_id):
-            return view.allows_records(RecordAccess.READ) and view.shows(record_id)
-        case SavePairRecord() | DeletePairRecord():
-            return view.allows_records(RecordAccess.WRITE) and view.shows(request.record_id)
-        case ListDevices() | ListListeners() | ReadBuid():
-            return True
+        case ReadPairRecord():
+            return RecordAction.READ
+        case SavePairRecord():
+            return RecordAction.SAVE
+        case DeletePairRecord():
+            return RecordAction.DELETE
         case _:
             assert_never(request)
+
+
+def _refusal(request: _RecordRequest, view: View) -> int:
+    """Why the client may not do that to the pair record of that phone, or 0."""
+    access = RecordAccess.READ if isinstance(request, ReadPairRecord) else RecordAccess.WRITE
+    if not (view.allows_records(access) and view.shows(request.record_id)):
+        return errno.EACCES
+    if not is_record_id(request.record_id):
+        logger.warning("pair records: not a UDID: %r", request.record_id)
+        return errno.EINVAL
+    return 0

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import socket
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from usbmux import __version__
 from usbmux.capture.trace_hub import TraceHub
 from usbmux.capture.traced_bus import TracedBus
 from usbmux.control.address import Address
@@ -13,11 +16,16 @@ from usbmux.daemon.admin import AdminServer
 from usbmux.daemon.admission import Admission, ClientLimits
 from usbmux.daemon.attendant import DeviceAttendant
 from usbmux.daemon.client_link import ClientLink
+from usbmux.daemon.client_table import ClientTable, ServedClient
+from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceStream
+from usbmux.daemon.exposition import expose
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.hangup import HangupWatch
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
+from usbmux.daemon.metrics import Snapshot, metrics_of
+from usbmux.daemon.metrics_server import MetricsServer
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.pass_through import PassThrough
 from usbmux.daemon.peer import Peer, peer_of
@@ -38,18 +46,21 @@ class Daemon:
     """
 
     def __init__(self, settings: DaemonSettings, buses: Sequence[UsbBus]) -> None:
+        self.counts: Counts = Counts()
         self.registry: DeviceRegistry = DeviceRegistry()
         self._pair_records: Final = PairRecordStore(settings.pair_record_directory)
-        self.answerer: RequestAnswerer = RequestAnswerer(self.registry, self._pair_records)
+        self.answerer: RequestAnswerer = RequestAnswerer(self.registry, self._pair_records, self.counts)
         self.hub: Final = TraceHub()
         """Where traces of the phones' links are added and removed, at any time."""
         self._settings: Final = settings
         self._buses: Final = tuple(TracedBus(bus, self.hub) for bus in buses)
         self._admin: AdminServer | None = None
+        self._metrics: MetricsServer | None = None
+        self._started_at = time.time()
         self._listeners: list[Listener] = []
         self._fronts: list[TlsFront] = []
-        self._clients: dict[int, ClientLink] = {}
-        self._streams: set[PassThrough] = set()
+        self.clients: Final = ClientTable()
+        """Who is served now."""
         self._last_number = 0
         self._admission: Final = Admission(settings.client_limits)
         self._policy = Policy(settings.rules)
@@ -66,10 +77,16 @@ class Daemon:
         """Where it listens, with the ports that the system has chosen."""
         return tuple(listener.address for listener in self._listeners)
 
+    @property
+    def metrics_address(self) -> Address | None:
+        """Where Prometheus may ask, with the port that the system has chosen; None if nowhere."""
+        return self._metrics.address if self._metrics is not None else None
+
     async def start(self) -> None:
         """Listen at every address and watch every bus.
 
         Raises:
+            ConfigurationError: An address can be reached by those who should not.
             OSError: An address cannot be bound, or the directory of the pair records must not be used.
             UsbError: A bus cannot be used at all.
         """
@@ -77,25 +94,36 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._watch = HangupWatch(self._loop)
         self.farewells: Farewells = Farewells(self._loop)
-        self._attendant = DeviceAttendant(self._loop, self.registry, self._settings.mux)
+        self._attendant = DeviceAttendant(self._loop, self.registry, self._settings.mux, counts=self.counts)
         try:
             for settings in self._settings.listen:
                 self._listeners.append(self._listener(settings))
             if self._settings.admin_listen is not None:
                 self._admin = self._admin_server(self._settings.admin_listen)
+            if (metrics_listen := self._settings.metrics_listen) is not None:
+                self._metrics = MetricsServer(self._loop, metrics_listen, self.farewells, self._metrics_document)
             for bus in self._buses:
                 await bus.start(self._attendant)
         except BaseException:
             await self.close()
             raise
-        for listener in self._listeners:
-            listener.start()
+        for settings, listener in zip(self._settings.listen, self._listeners, strict=True):
+            if settings.handed is None:
+                listener.start()
         if self._admin is not None:
             self._admin.start()
+        if self._metrics is not None:
+            self._metrics.start()
 
     async def wait_settled(self, timeout_s: float) -> None:
-        """Wait until every phone that was there at the start is attached or given up, but not longer than that."""
+        """Wait until every phone that was there at the start is attached or given up, but not longer than that.
+
+        Sockets that were handed over are served from then on: a client whose connect has started the daemon, or that
+        has waited for its restart, would find no phones before.
+        """
         await self._attendant.wait_settled(timeout_s)
+        for listener in self._listeners:
+            listener.start()
 
     def rescan(self) -> None:
         """Look for phones that a bus did not report."""
@@ -120,10 +148,15 @@ class Daemon:
         admin, self._admin = self._admin, None
         if admin is not None:
             admin.stop_listening()
-        for client in list(self._clients.values()):
-            client.close()
-        for stream in list(self._streams):
-            stream.close("usbmuxd is shutting down")
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            await metrics.close()
+        for owner in [client.owner for client in self.clients]:
+            if isinstance(owner, ClientLink):
+                owner.close()
+        for owner in [client.owner for client in self.clients]:
+            if isinstance(owner, PassThrough):
+                owner.close("usbmuxd is shutting down")
         await self.answerer.close()
         for front in self._fronts:
             await front.close()
@@ -140,7 +173,7 @@ class Daemon:
         check_exposure(settings)
 
         def arrived(sock: socket.socket) -> None:
-            self._client_arrived(sock, peer_of(sock), settings.permission)
+            self._client_arrived(sock, peer_of(sock), listener.address, settings.permission)
 
         on_client = arrived
         if settings.tls is not None:
@@ -148,21 +181,36 @@ class Daemon:
             front = TlsFront(
                 self._loop,
                 server_context(settings.tls),
-                lambda sock: self._client_arrived(sock, Peer(), settings.permission),
+                lambda sock: self._client_arrived(sock, Peer(), listener.address, settings.permission),
             )
             self._fronts.append(front)
             on_client = front.accept
-        return Listener(
+        listener = Listener(
             self._loop, settings.address, settings.mode, on_client, group=settings.group, handed=settings.handed
         )
+        return listener
 
     def _admin_server(self, listen: ListenSettings) -> AdminServer:
         phones, backlog = self._attendant.statuses, self._settings.capture_backlog
-        return AdminServer(self._loop, listen, self.hub, self.farewells, phones, backlog)
+        return AdminServer(self._loop, listen, self.hub, self.farewells, phones, self.clients, backlog)
+
+    def _metrics_document(self) -> bytes:
+        snapshot = Snapshot(
+            version=__version__,
+            started_at=self._started_at,
+            phones=Counter(phone.state for phone in self._attendant.statuses()),
+            clients=self.clients.activities(),
+            streams=tuple(self.clients.traffic()),
+            now=self._loop.time(),
+            refused=self._admission.refused,
+            without_descriptor=sum(listener.refused for listener in self._listeners),
+            counts=self.counts,
+        )
+        return expose(metrics_of(snapshot))
 
     # Clients
 
-    def _client_arrived(self, sock: socket.socket, peer: Peer, permission: Permission | None) -> None:
+    def _client_arrived(self, sock: socket.socket, peer: Peer, address: Address, permission: Permission | None) -> None:
         self._last_number += 1
         refusal = self._admission.admit(peer.uid)
         if refusal is not None:
@@ -170,23 +218,23 @@ class Daemon:
             sock.close()
             return
         client = ClientLink(self._loop, self, sock, self._last_number, peer, self._policy.view(peer, permission))
-        self._clients[client.number] = client
+        self.clients.add(ServedClient(client.number, peer, address, self._loop.time(), client))
         client.start()
 
     def client_ended(self, client: ClientLink) -> None:
         """See `ClientHost`."""
-        if self._clients.pop(client.number, None) is not None:
-            self._admission.release(client.peer.uid)
+        self.clients.remove(client.number)
+        self._admission.release(client.peer.uid)
 
     def client_connected(
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
     ) -> None:
         """See `ClientHost`."""
-        del self._clients[client.number]
         logger.info("%s: connected to %s", client, stream)
 
         def ended() -> None:
-            self._streams.discard(pass_through)
+            self.counts.stream_ended(pass_through, self._loop.time())
+            self.clients.remove(client.number)
             self._admission.release(client.peer.uid)
 
         pass_through = PassThrough(
@@ -200,5 +248,5 @@ class Daemon:
             linger_s=self._settings.mux.linger_s,
             on_end=ended,
         )
-        self._streams.add(pass_through)
+        self.clients.hand_over(client.number, pass_through)
         pass_through.start()

@@ -24,5 +24,7 @@ class DaemonSettings:
     client_limits: ClientLimits = field(default_factory=ClientLimits)
     admin_listen: ListenSettings | None = None
     """Where it lets root and its own user look inside; None: nowhere."""
+    metrics_listen: ListenSettings | None = None
+    """Where Prometheus may ask, a Unix socket or loopback; None: nowhere."""
     capture_backlog: int = 16 << 20
     """How many bytes of a capture may wait for its reader before packets are dropped from it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from usbmux.control.address import TcpAddress
+from usbmux.control.address import Address, TcpAddress
 from usbmux.daemon.listen_settings import ListenSettings, TlsSettings
 from usbmux.errors import ConfigurationError
 
@@ -37,22 +37,25 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
+def is_local(address: Address) -> bool:
+    """Whether only this computer reaches the address."""
+    if not isinstance(address, TcpAddress):
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(address.host).is_loopback
+    return address.host == "localhost"
+
+
 def check_exposure(settings: ListenSettings) -> None:
     """Pair records and phones are open to whoever reaches the socket.
 
     Raises:
         ConfigurationError: Other computers would reach it, and anybody on them.
     """
-    address = settings.address
-    if not isinstance(address, TcpAddress) or settings.tls is not None:
-        return
-    is_loopback = address.host == "localhost"
-    with suppress(ValueError):
-        is_loopback = ipaddress.ip_address(address.host).is_loopback
-    if not is_loopback:
+    if settings.tls is None and not is_local(settings.address):
         raise ConfigurationError(
-            f"{address} can be reached from other computers, and anybody there could use the phones: listen on "
-            "loopback, or with TLS and certificates for the clients (see [[listen]] in usbmuxd.toml(5))"
+            f"{settings.address} can be reached from other computers, and anybody there could use the phones: "
+            "listen on loopback, or with TLS and certificates for the clients (see [[listen]] in usbmuxd.toml(5))"
         )
 
 
