@@ -145,7 +145,7 @@ class Wire:
         assert isinstance(event, ConnectionClosed), event
         assert (event.connection, event.cause) == (connection, cause)
         assert all(text in event.text for text in texts), event.text
-        assert bool(event.text) == bool(texts), event.text
+        assert texts or event.text == "", event.text
 
     def expect_violation(self, connection: TcpConnection, *texts: str, seq: int = 1, ack: int = FIRST) -> None:
         """The connection is reset by us, and the phone gets to know why."""

@@ -42,6 +42,7 @@ def test_established_rst_with_any_numbers_is_believed(
         (b"connection closed\n", "connection closed"),
         (b"\0\r\n amnesia \0\0", "amnesia"),
         (b"two\nlines\x07", "two?lines?"),
+        (b"X11: no port for X\n", "X11: no port for X"),
         ("caf\u00e9\u2028\u202e".encode(), "caf\u00e9??"),
         (b"bad \xff utf-8", "bad \ufffd utf-8"),
         (b"x" * (MAX_REASON_LENGTH + 1), "x" * MAX_REASON_LENGTH),
