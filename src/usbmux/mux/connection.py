@@ -342,7 +342,7 @@ class TcpConnection:
         self.snd_una = segment.ack
         self._set_window(segment.window, now)
         was_full, self._was_full = self._was_full, self.send_room == 0
-        if was_full and not self._was_full and self.state is TcpState.ESTABLISHED:
+        if was_full and not self._was_full:
             self._emit(SendRoomOpened(self))
 
     def _receive_payload(self, segment: Segment, now: float) -> None:

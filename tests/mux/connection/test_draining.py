@@ -108,6 +108,16 @@ def test_draining_data_is_dropped_and_acknowledged_after_the_delay(wire: Wire, d
     wire.expect(seq=ALL_ACKED, ack=FIRST + 6)
 
 
+def test_draining_data_across_the_wrap_is_acknowledged(wire: Wire) -> None:
+    connection = wire.establish(isn=2**32 - 4)
+    wire.send(connection, LAST_WORDS)
+    wire.expect(ack=2**32 - 3, payload=LAST_WORDS)
+    wire.close(connection)
+    wire.inject(seq=2**32 - 3, payload=b"answer")
+    wire.advance(0.005)
+    wire.expect(seq=ALL_ACKED, ack=3)
+
+
 def test_draining_quarter_of_the_window_is_acknowledged_at_once(wire: Wire, draining: TcpConnection) -> None:
     wire.inject(payload=bytes(QUARTER - 1))
     wire.expect_nothing()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.mux.wire import FIRST, PHONE_ISN, PHONE_PORT, PHONE_WINDOW, SYN_ACK
+from tests.mux.wire import FIRST, OUR_WINDOW, PHONE_ISN, PHONE_PORT, PHONE_WINDOW, SYN_ACK
 from usbmux.errors import LocalProtocolError
 from usbmux.mux.connection import TcpState
 from usbmux.mux.events import CloseCause, ConnectionClosed, ConnectionEstablished, PacketIgnored
@@ -79,6 +79,14 @@ def test_syn_sent_syn_ack_with_data_behind_it_in_the_same_transfer(wire: Wire, s
     wire.expect_event(ConnectionEstablished(syn_sent))
     wire.expect_data(syn_sent, b"220 ready")
     wire.expect(seq=1, ack=FIRST)
+
+
+def test_syn_sent_syn_ack_with_more_than_the_window_behind_it_resets(wire: Wire, syn_sent: TcpConnection) -> None:
+    wire.inject(flags=SYN_ACK, seq=PHONE_ISN)
+    wire.expect_event(ConnectionEstablished(syn_sent))
+    seq = wire.receive(syn_sent, OUR_WINDOW)
+    wire.inject(seq=seq, payload=b"x")
+    wire.expect_violation(syn_sent, "room for 0 bytes")
 
 
 @pytest.mark.parametrize("flags", [Flags.RST, Flags.RST | Flags.ACK])

@@ -47,6 +47,26 @@ def test_zero_window_told_again_does_not_begin_anew(wire: Wire, established: Tcp
     wire.expect()
 
 
+def test_zero_window_woken_for_an_acknowledgement_is_not_asked_yet(wire: Wire, established: TcpConnection) -> None:
+    question_due = wire.now + 1
+    wire.inject(window=0, payload=b"data")
+    wire.expect_data(established, b"data")
+    wire.acknowledge(established, 4)
+    wire.advance(0.005)
+    wire.expect(ack=FIRST + 4)
+    assert established.deadline == question_due
+    wire.advance(1)
+    wire.expect(ack=FIRST + 4)
+
+
+def test_zero_window_woken_much_too_late_is_asked_once(wire: Wire, established: TcpConnection) -> None:
+    wire.inject(window=0)
+    wire.now += 1000
+    wire.session.handle_timer(wire.now)
+    wire.expect()
+    assert established.deadline == wire.now + 2
+
+
 def test_zero_window_opened_is_asked_no_more_and_the_next_time_soon_again(
     wire: Wire, established: TcpConnection
 ) -> None:
