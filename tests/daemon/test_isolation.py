@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.daemon.conftest import Serve
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 GOOD = 63
 ODD_UDID = "00008130-0000000000000001"

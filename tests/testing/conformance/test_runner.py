@@ -152,6 +152,7 @@ def nonsense() -> Iterator[bytes]:
             yield reply(TAG, {"MessageType": "Attached", "DeviceID": value, "Properties": value, key: value})
 
 
+@pytest.mark.slow
 def test_server_answers_nonsense_and_hangs_up_nothing_is_raised(tmp_path: Path) -> None:
     cases = [case for case in CASES if case.name.split(".")[0] in ("list-devices", "list-listeners", "listen")]
     with ScriptedServer(tmp_path, lambda frame: None) as server:
