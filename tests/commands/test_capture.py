@@ -158,7 +158,7 @@ async def test_file_cannot_be_made_exit_1_and_the_daemon_forgets_it(
     async with served(tmp_path, monkeypatch, phone()) as (daemon, _bus):
         outcome = await run(USBMUX, "capture", "-w", str(path))
         async with asyncio.timeout(20):
-            while daemon.hub._sinks:  # noqa: ASYNC110
+            while daemon.hub._sinks:  # noqa: ASYNC110 - nobody announces that a sink has gone
                 await asyncio.sleep(0)
     assert (outcome.code, outcome.stdout) == (1, b"")
     assert outcome.stderr == f"usbmux: cannot write {path}: No such file or directory\n"

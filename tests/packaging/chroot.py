@@ -81,7 +81,7 @@ class Chroot:
         return outcome.stdout
 
     def take(self, path: Path) -> str:
-        """Copy a file of ours to /root; its path inside."""
+        """Copy a file of ours to the home of the chroot's root; its path inside."""
         outcome = run(*self._inside(), "cp", path, self._path("root/root"))
         assert outcome.returncode == 0, outcome.stderr
         return f"/root/{path.name}"

@@ -10,7 +10,7 @@ import pytest
 from tests.usb.scripted_handle import ScriptedHandle, ScriptedTransfer
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError
 from usbmux.usb.binding import TransferStatus
-from usbmux.usb.bulk import BulkWriter, Endpoint
+from usbmux.usb.bulk import BulkWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,6 @@ class Events:
 
     def __init__(self) -> None:
         self.slots_freed = 0
-        self.stalled: list[Endpoint] = []
         self.errors: list[UsbError] = []
 
     def data_received(self, data: memoryview) -> None:
@@ -48,8 +47,8 @@ class Events:
     def slot_freed(self) -> None:
         self.slots_freed += 1
 
-    def endpoint_stalled(self, endpoint: Endpoint) -> None:
-        self.stalled.append(endpoint)
+    def read_stalled(self) -> None:
+        raise NotImplementedError
 
     def transfer_failed(self, error: UsbError) -> None:
         self.errors.append(error)

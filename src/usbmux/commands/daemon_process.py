@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -96,13 +97,11 @@ class DaemonProcess:
             return
         while True:
             self._manager.notify("WATCHDOG=1", self._status())
-            await asyncio.sleep(self._manager.watchdog_s / 2)
+            await asyncio.sleep(self._manager.watchdog_s / 2)  # as sd_watchdog_enabled(3) recommends
 
     def _status(self) -> str:
         return f"STATUS={len(self._daemon.registry.records())} phones, {self._daemon.client_count} clients"
 
 
 def _monotonic_us() -> int:
-    import time
-
     return time.monotonic_ns() // 1000

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -63,8 +64,6 @@ class Log:
 
 
 def _open_private(path: str, flags: int) -> int:
-    import os
-
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o640)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from usbmux.admin.message import SUFFIX
 from usbmux.commands.configuration_file import (
@@ -40,6 +40,7 @@ from usbmux.usb.pipe import UsbBus
 if TYPE_CHECKING:
     from usbmux.testing import SimulatedPhone
 
+T = TypeVar("T")
 logger = logging.getLogger("usbmux.daemon")
 DEFAULT_PID_FILE: Final = Path("/run/usbmuxd.pid")
 _MAX_PATH_LENGTH: Final = 103
@@ -103,9 +104,10 @@ def read_choices(arguments: Sequence[str]) -> Choices:
     )
 
 
-def _only(kind: type, made: Sequence[object]) -> list:  # type: ignore[type-arg]
-    assert all(isinstance(item, kind) for item in made)
-    return list(made)
+def _only(kind: type[T], made: Sequence[object]) -> list[T]:
+    found = [item for item in made if isinstance(item, kind)]
+    assert len(found) == len(made)
+    return found
 
 
 def _configuration(parser: DaemonParser, choice: str | None) -> Configuration:

@@ -13,23 +13,6 @@ from usbmux.usb.binding import TransferStatus, ZeroPacketUnsupportedError, cance
 from usbmux.usb.event_pump import EventPump
 
 
-class Endpoint(Protocol):
-    """What stalls and is healed."""
-
-    @property
-    def address(self) -> int:
-        """Its number and direction, as in the descriptor."""
-
-    def stop(self) -> None:
-        """Cancel what is in flight and submit nothing more."""
-
-    async def wait_idle(self) -> None:
-        """Wait until nothing is in flight."""
-
-    def resume(self) -> None:
-        """Submit again what had to stop. Nothing may be in flight."""
-
-
 class PipeEvents(Protocol):
     """Whom the endpoints tell. Called in the loop's thread, never from inside a call into an endpoint."""
 
@@ -39,8 +22,8 @@ class PipeEvents(Protocol):
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
 
-    def endpoint_stalled(self, endpoint: Endpoint) -> None:
-        """A transfer ended in a stall, for the first time since one ended well."""
+    def read_stalled(self) -> None:
+        """A read ended in a stall, for the first time since one ended well."""
 
     def transfer_failed(self, error: UsbError) -> None:
         """A transfer ended in an error, or could not be submitted."""
@@ -148,7 +131,7 @@ class BulkReader:
                     pass
                 case TransferStatus.STALL if not self._has_stalled:
                     self._has_stalled = True
-                    self._events.endpoint_stalled(self)
+                    self._events.read_stalled()
                 case _:
                     self._events.transfer_failed(_transfer_error(status, "read from the phone"))
 

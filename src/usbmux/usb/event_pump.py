@@ -38,7 +38,7 @@ def make_event_pump(context: Context, loop: asyncio.AbstractEventLoop) -> EventP
     """The pump that this platform allows."""
     try:
         context.getPollFDList()
-    except (NotImplementedError, OSError):
+    except (NotImplementedError, OSError):  # libusb has no descriptors here, as on Windows
         return ThreadPump(context, loop)
     return DescriptorPump(context, loop)
 

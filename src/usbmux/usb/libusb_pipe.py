@@ -20,7 +20,7 @@ from typing import Final
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
 from usbmux.usb.apple import MuxInterface
 from usbmux.usb.binding import translated
-from usbmux.usb.bulk import BulkReader, BulkWriter, Endpoint
+from usbmux.usb.bulk import BulkReader, BulkWriter
 from usbmux.usb.pipe import MAX_WRITE_BYTES, PipeReceiver, UsbDeviceInfo
 from usbmux.usb.session import UsbSession
 from usbmux.usb.sleep import SleepCheck
@@ -151,13 +151,13 @@ class LibusbPipe:
         if self._is_usable() and self._receiver is not None:
             self._receiver.slot_freed()
 
-    def endpoint_stalled(self, endpoint: Endpoint) -> None:
-        """A transfer ended in a stall: heal the endpoint."""
+    def read_stalled(self) -> None:
+        """A read ended in a stall: heal the endpoint."""
         if self._state is not PipeState.RUNNING:
             return
-        _log.warning("%s: endpoint %#04x stalled; clearing the halt", self._session.name, endpoint.address)
-        endpoint.stop()
-        task = asyncio.ensure_future(self._heal(endpoint))
+        _log.warning("%s: endpoint %#04x stalled; clearing the halt", self._session.name, self._reader.address)
+        self._reader.stop()
+        task = asyncio.ensure_future(self._heal())
         self._healing.add(task)
         task.add_done_callback(self._healing.discard)
 
@@ -181,15 +181,15 @@ class LibusbPipe:
             # returns, which takes several turns.
             self._loop.call_soon(receiver.pipe_lost, error)
 
-    async def _heal(self, endpoint: Endpoint) -> None:
-        await endpoint.wait_idle()
+    async def _heal(self) -> None:
+        await self._reader.wait_idle()
         try:
-            await self._session.call(self._clear_halt, endpoint.address)
+            await self._session.call(self._clear_halt, self._reader.address)
         except UsbError as error:
             self.transfer_failed(error)
             return
         if self._state is PipeState.RUNNING:
-            endpoint.resume()
+            self._reader.resume()
 
     def _clear_halt(self, address: int) -> None:
         with translated(f"clear the halt of endpoint {address:#04x} of {self._session.name}"):
