@@ -16,6 +16,8 @@ BUILD = Path(__file__).parents[2] / ".build"
 PACKAGES = {
     "curl": "curl",
     "idevice_id": "libimobiledevice-utils",
+    "ideviceinfo": "libimobiledevice-utils",
+    "idevicename": "libimobiledevice-utils",
     "idevicepair": "libimobiledevice-utils",
     "inetcat": "libusbmuxd-tools",
     "iproxy": "libusbmuxd-tools",
