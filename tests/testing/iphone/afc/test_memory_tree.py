@@ -112,6 +112,7 @@ def test_cut_gives_back_and_forgets() -> None:
     host.write(handle, b"x" * (2 * BLOCK_LENGTH + 5))
     host.handle_status(Operation.SET_SIZE, handle, 2)
     assert before - tree.space().free == PAGE_LENGTH
+    assert host.info("/f")["st_blocks"] == str(PAGE_LENGTH // 512)
     host.handle_status(Operation.SET_SIZE, handle, 3 * BLOCK_LENGTH)
     assert host.content("/f") == b"xx" + bytes(3 * BLOCK_LENGTH - 2)
 
