@@ -45,7 +45,7 @@ async def test_without_hotplug_usr2_finds_what_was_plugged_in_since(
     host: UsbfsHost, daemon: asyncio.subprocess.Process, tmp_path: Path
 ) -> None:
     client = AsyncClient(f"unix:{tmp_path}/usbmuxd")
-    host.plug(device_of_function(SimulatedPhone(SECOND)))
+    host.plug(device_of_function(SimulatedPhone(SECOND), name="1-3"))
     # Two rounds of what a daemon with hotplug does every second without being told.
     await asyncio.sleep(2.5)
     assert [device.udid for device in await client.devices()] == [FIRST]
