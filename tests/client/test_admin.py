@@ -127,7 +127,8 @@ def test_capture_begins_with_the_answer_nothing_behind_it_is_lost(tmp_path: Path
 
     with serving(tmp_path, serve) as address:
         with AdminClient(address).capture("A", CaptureFormat.LINES) as capture:
-            received = capture.read()
+            received = capture.read() or b""
+            assert capture.read(0.01) is None
             capture.stop()
             while data := capture.read():
                 received += data
