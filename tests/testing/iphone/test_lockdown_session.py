@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from usbmux.lockdown.plist_frame import encode
 from usbmux.testing.iphone import HostRecord, Hosts, Trust, Values
 from usbmux.testing.iphone.lockdown_error import LockdownError
 from usbmux.testing.iphone.lockdown_session import Answer, LockdownSession, SessionState, Then
-from usbmux.testing.iphone.plist_frame import encode
 
 RECORD = {
     "HostID": "HOST",
@@ -28,6 +28,7 @@ class Phone:
         self.hosts = Hosts()
         self.started: list[tuple[str, HostRecord | None]] = []
         self.pairing_error: LockdownError | None = None
+        self.is_in_recovery = False
 
     def pair(self, record: HostRecord) -> bytes | LockdownError:
         self.hosts.remember(record)
@@ -36,6 +37,9 @@ class Phone:
     def start_service(self, name: str, host: HostRecord | None) -> int | LockdownError:
         self.started.append((name, host))
         return LockdownError.INVALID_SERVICE if name == "unknown" else 50000
+
+    def enter_recovery(self) -> None:
+        self.is_in_recovery = True
 
 
 class Host:
@@ -270,3 +274,10 @@ def test_any_requests_are_answered_with_what_can_be_written(requests: list[dict[
         answer = session.answer(request)
         encode(answer.properties)
         assert isinstance(answer.properties["Request"], str)
+
+
+def test_enter_recovery_is_for_sessions_only(host: Host, trusted: Host) -> None:
+    assert host.error("EnterRecovery") == "SessionInactive"
+    assert not host.phone.is_in_recovery
+    assert trusted.properties("EnterRecovery") == {"Result": "Success"}
+    assert trusted.phone.is_in_recovery

@@ -287,11 +287,16 @@ def test_identity_is_what_is_told(start: StartsPhone) -> None:
         assert lockdown.value("UniqueDeviceID") == bench.client.devices()[0].udid == bench.phone.udid
 
 
-def test_phone_before_ios_10_speaks_the_tls_of_its_hosts(start: StartsPhone) -> None:
-    bench = start(identity=Identity(product_version="9.3.5"))
-    assert bench.phone.tls.options.minimum_version is ssl.TLSVersion.TLSv1
-    with bench.trusted() as lockdown:
-        assert lockdown.value("ProductVersion") == "9.3.5"
+def test_phone_speaks_tls_1_0_with_hosts_that_do_not_know_its_version(bench: Bench) -> None:
+    with bench.dial() as lockdown:
+        lockdown.pair(HOST)
+        assert "Error" not in lockdown.request("StartSession", HostID=HOST.host_id, SystemBUID=HOST.system_buid)
+        context = HOST.context("root")
+        with pytest.warns(DeprecationWarning, match="TLSv1"):
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        lockdown.start_tls(context)
+        assert isinstance(lockdown.value("SerialNumber"), str)
 
 
 def test_log_tells_of_pairing_and_services(start: StartsPhone) -> None:

@@ -4,9 +4,14 @@ import datetime
 from functools import cache
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "a virtual iPhone needs the package cryptography: pip install 'usbmux[testing]'", name=error.name
+    ) from error
 
 _KEY_SIZE: Final = 2048
 _PUBLIC_EXPONENT: Final = 65537

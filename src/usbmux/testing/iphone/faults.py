@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from ssl import TLSVersion
-from typing import Final, Self, assert_never
+from typing import Final, assert_never
 
-from usbmux.testing.iphone.plist_frame import HEADER_LENGTH, encode
+from usbmux.lockdown.plist_frame import HEADER_LENGTH, encode
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _ENORMOUS: Final = 0xFFFFFFFF
-_FIRST_WITH_TLS_1_2: Final = 10
 
 
 class Framing(Enum):
@@ -100,7 +99,8 @@ class ServiceFaults:
 class TlsOptions:
     """How the phone does TLS, for sessions of lockdown and for services."""
 
-    minimum_version: TLSVersion = TLSVersion.TLSv1_2
+    minimum_version: TLSVersion = TLSVersion.TLSv1
+    """Hosts that have not asked which iOS it is offer nothing newer, and daemons do not ask a phone that they know."""
     maximum_version: TLSVersion = TLSVersion.TLSv1_3
     authenticates_host: bool = True
     """Whether the host must prove that it is the one of the pair record."""
@@ -114,10 +114,3 @@ class TlsOptions:
     """A fault: the phone never answers the first message."""
     omits_close_alert: bool = False
     """A fault: the phone ends without saying so, as if the connection were cut."""
-
-    @classmethod
-    def of_ios(cls, product_version: str) -> Self:
-        """What a phone with that version does: with those before 10, hosts speak TLS 1.0 and nothing newer."""
-        major = product_version.partition(".")[0]
-        is_old = major.isdecimal() and int(major) < _FIRST_WITH_TLS_1_2
-        return cls(minimum_version=TLSVersion.TLSv1) if is_old else cls()

@@ -49,12 +49,16 @@ def load_identity(path: str | Path) -> Identity:
         raise UsbmuxError(f"{path}: {error}") from error
 
 
-def read_identity(table: Mapping[str, object], place: str = "") -> Identity:
-    """The identity that a table describes; keys left out are as `Identity` has them.
+def read_identity(
+    table: Mapping[str, object], place: str = "", *, usual: Identity | None = None, besides: tuple[str, ...] = ()
+) -> Identity:
+    """The identity that a table describes.
 
     Args:
         table: What was read.
         place: What error messages put before a key.
+        usual: What keys left out are; None for as `Identity` has them.
+        besides: Keys that were taken out of the table already, and that error messages name too.
 
     Raises:
         UsbmuxError: A key is unknown, or its value of another type.
@@ -62,8 +66,8 @@ def read_identity(table: Mapping[str, object], place: str = "") -> Identity:
     known = (*_TEXTS, "values", "domains", "without")
     for key in table:
         if key not in known:
-            raise UsbmuxError(f"{place}{key}: unknown key; expected {', '.join(known)}")
-    usual = Identity()
+            raise UsbmuxError(f"{place}{key}: unknown key; expected {', '.join((*known, *besides))}")
+    usual = usual or Identity()
     texts = {key: _read_text(f"{place}{key}", table.get(key, getattr(usual, key))) for key in _TEXTS}
     domains = _read_table(f"{place}domains", table.get("domains", {}))
     identity = Identity(

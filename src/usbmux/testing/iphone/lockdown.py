@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, assert_never
 
+from usbmux.errors import RemoteProtocolError
+from usbmux.lockdown.plist_frame import encode
 from usbmux.testing.iphone.byte_stream import ByteStream
 from usbmux.testing.iphone.faults import LockdownFaults
 from usbmux.testing.iphone.lockdown_session import Answer, LockdownSession, Phone, Then
-from usbmux.testing.iphone.plist_frame import encode, read_plist
+from usbmux.testing.iphone.plist_stream import read_plist
 from usbmux.testing.iphone.resumed_stream import ResumedStream
 from usbmux.testing.iphone.tls_server import TlsServer
 
@@ -26,15 +28,28 @@ class Lockdown:
     tls: TlsServer
     faults: LockdownFaults | None = None
     """May be changed at any time, for the requests to come."""
+    idle_s: float = 300.0
+    """How long a host without a session may take until its next request has come, in seconds."""
+    max_connections: int = 256
+    """How many there may be at a time."""
+    connection_count: int = field(default=0, init=False)
+    """How many there are now."""
 
     async def __call__(self, stream: ByteStream) -> None:
         """Serve one connection.
 
         Raises:
-            RemoteProtocolError: The host broke the framing or TLS; the phone resets with the text.
+            RemoteProtocolError: The host broke the framing or TLS, or was idle for too long, or there are too many of
+                them; the phone resets with the text.
         """
-        with suppress(ConnectionResetError):  # the host is gone
-            await _Connection(self, stream).serve()
+        if self.connection_count >= self.max_connections:
+            raise RemoteProtocolError(f"lockdown serves {self.max_connections} connections already")
+        self.connection_count += 1
+        try:
+            with suppress(ConnectionResetError):  # the host is gone
+                await _Connection(self, stream).serve()
+        finally:
+            self.connection_count -= 1
 
 
 class _Connection:
@@ -55,7 +70,7 @@ class _Connection:
 
     async def serve(self) -> None:
         for number in count(1):
-            request = await read_plist(self._stream)
+            request = await self._next_request()
             if request is None:
                 break
             faults = self._lockdown.faults
@@ -66,6 +81,15 @@ class _Connection:
             await self._continue(answer.then)
         if self._tls is not None:
             await self._lockdown.tls.say_end(self._tls)
+
+    async def _next_request(self) -> Mapping[object, object] | None:
+        # Only those whom nobody knows: the sessions of a paired host stay open for as long as a program of it runs.
+        limit_s = self._lockdown.idle_s if self._tls is None else None
+        try:
+            async with asyncio.timeout(limit_s):
+                return await read_plist(self._stream)
+        except TimeoutError as error:
+            raise RemoteProtocolError(f"lockdown has had no request for {limit_s} s") from error
 
     async def _answer(self, request: Mapping[object, object], faults: LockdownFaults | None) -> Answer:
         if faults is None:

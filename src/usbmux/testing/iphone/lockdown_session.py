@@ -70,6 +70,9 @@ class Phone(Protocol):
     def start_service(self, name: str, host: HostRecord | None) -> int | LockdownError:
         """Open a port for one connection to a service, inside TLS if a host is given; the port."""
 
+    def enter_recovery(self) -> None:
+        """Leave, once the answer is on its way."""
+
 
 class _RefusedError(Exception):
     """Ends a request with an error; never leaves this module."""
@@ -105,7 +108,7 @@ class LockdownSession:
             "StartService": self._start_service,
             "Activate": self._succeed,
             "Deactivate": self._succeed,
-            "EnterRecovery": self._succeed,
+            "EnterRecovery": self._enter_recovery,
             "Goodbye": self._say_goodbye,
         }
 
@@ -234,6 +237,11 @@ class LockdownSession:
     def _succeed(self, _: Mapping[object, object]) -> Answer:
         self._check_session()
         return Answer(_SUCCESS)
+
+    def _enter_recovery(self, request: Mapping[object, object]) -> Answer:
+        answer = self._succeed(request)
+        self._phone.enter_recovery()
+        return answer
 
     def _say_goodbye(self, _: Mapping[object, object]) -> Answer:
         return Answer(_SUCCESS, Then.CONNECTION_ENDS)

@@ -19,7 +19,7 @@ def server_context(record: HostRecord, key: DeviceKey, options: TlsOptions) -> s
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with warnings.catch_warnings():
-        # Phones before iOS 10 know nothing newer than TLS 1.0, and whoever asks for that does so knowingly.
+        # Phones speak versions that nobody should use, with hosts that know no other.
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = options.minimum_version
         context.maximum_version = options.maximum_version

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from usbmux.errors import RemoteProtocolError
 from usbmux.testing.iphone.afc.file_tree import FileTree
@@ -22,6 +22,7 @@ from usbmux.testing.iphone.service_ports import ServicePorts
 from usbmux.testing.iphone.services.application import DEFAULT_APPLICATIONS, Application
 from usbmux.testing.iphone.services.catalogue import default_services
 from usbmux.testing.iphone.services.context import Service
+from usbmux.testing.iphone.services.diagnostics_relay import PowerAction
 from usbmux.testing.iphone.services.house_arrest import HouseArrest
 from usbmux.testing.iphone.services.hub import Hub
 from usbmux.testing.iphone.services.log_entry import PROCESSES, LogEntry
@@ -48,14 +49,17 @@ class _Context:
     applications: tuple[Application, ...]
 
 
-def usual_services(files: FileTree | None = None) -> dict[str, Service]:
+def usual_services(
+    files: FileTree | None = None, carry_out: Callable[[PowerAction], None] | None = None
+) -> dict[str, Service]:
     """Every service that there is, with its usual settings.
 
     Args:
         files: The media files; None for an empty tree in memory.
+        carry_out: What the phone does when a host asks it to restart, shut down or sleep; None to refuse.
     """
     return {
-        **default_services(),
+        **default_services(carry_out),
         "com.apple.afc": AfcService(files),
         "com.apple.mobile.house_arrest": HouseArrest(),
     }
@@ -64,24 +68,27 @@ def usual_services(files: FileTree | None = None) -> dict[str, Service]:
 class VirtualIPhone:
     """A phone that unmodified programs can pair with and use.
 
-    Its `device` is plugged in where a `SimulatedPhone` is::
+    ::
 
         iphone = VirtualIPhone(Identity(product_version="17.5.1"))
-        with RunningDaemon([iphone.device]) as daemon:
+        with RunningDaemon([iphone]) as daemon:
             subprocess.run(["ideviceinfo"], env=os.environ | daemon.environment)
 
     Args:
         identity: Who it is.
-        services: What StartService starts, by name; None for `usual_services`.
+        services: What StartService starts, by name; None for `usual_services`, which let hosts turn the phone off.
+        files: The media files of those usual services; None for an empty tree in memory.
         applications: What is installed.
         ports: More ports, for connections without lockdown.
         trust: What its owner does when a host asks to be trusted.
         key: Its private key; None for the one that phones of this process share.
+        mux_version: Of the protocol that its end of the mux speaks: 1, 2, or another one, which no host can speak.
         options: How its end of the mux behaves.
-        tls: How it does TLS; None for as its version does.
+        tls: How it does TLS.
         faults: What is wrong with its lockdown; may be changed through `lockdown`.
         service_faults: What is wrong with the ports of services; may be changed at any time.
         service_port_s: How long the port of a service stays open for a host, in seconds.
+        restart_s: How long it is off the bus when a host restarts it, in seconds.
         now: Its clock, in seconds since 1970.
     """
 
@@ -90,43 +97,57 @@ class VirtualIPhone:
         identity: Identity | None = None,
         *,
         services: Mapping[str, Service] | None = None,
+        files: FileTree | None = None,
         applications: tuple[Application, ...] = DEFAULT_APPLICATIONS,
         ports: Mapping[int, PortHandler] | None = None,
         trust: Trust = Trust.ACCEPTED,
         key: DeviceKey | None = None,
+        mux_version: int = 2,
         options: PhoneOptions | None = None,
         tls: TlsOptions | None = None,
         faults: LockdownFaults | None = None,
         service_faults: ServiceFaults | None = None,
         service_port_s: float = 30.0,
+        restart_s: float = 1.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        identity = identity or Identity()
-        key = key or shared_key()
+        identity, key = identity or Identity(), key or shared_key()
         self.values: Final = Values(identity.all_domains(key.public_pem), now=now)
         """What lockdown tells of it."""
         self.hosts: Final = Hosts(trust)
         """Whom it trusts."""
-        self.tls: Final = TlsServer(key, tls or TlsOptions.of_ios(identity.product_version))
+        self.tls: Final = TlsServer(key, tls or TlsOptions())
         """How it does TLS."""
         self.lockdown: Final = Lockdown(self, self.tls, faults)
         """What serves its port 62078."""
-        self.device: Final = SimulatedPhone(identity.udid, ports=ports, options=options)
-        """What is plugged into a bus."""
+        self.device: Final = SimulatedPhone(identity.udid, ports=ports, version=mux_version, options=options)
         self.device.add_port(LOCKDOWN_PORT, self.lockdown)
         self.notifications: Final = Hub[str]()
         """The notifications that are posted on it."""
         self.log: Final = Hub[LogEntry]()
         """What is logged on it."""
         self.service_faults = service_faults or ServiceFaults()
-        self._services = usual_services() if services is None else dict(services)
+        self.services: Final = usual_services(files, self.carry_out) if services is None else dict(services)
+        """What StartService starts, by name; may be changed at any time."""
+        self._restart_s = restart_s
         self._service_ports = ServicePorts(self.device, service_port_s)
         self._context = _Context(self.values, self.notifications, self.log, applications)
+
+    @property
+    def applications(self) -> tuple[Application, ...]:
+        """What is installed."""
+        return self._context.applications
 
     @property
     def udid(self) -> str:
         """Its serial number on the bus, by which hosts know it."""
         return self.device.udid
+
+    @property
+    def summary(self) -> str:
+        """Its name, type and version, as they are now."""
+        name, kind, version = map(self.values.value, ("DeviceName", "ProductType", "ProductVersion"))
+        return f"{name}, {kind}, iOS {version}"
 
     def answer_trust(self, trust: Trust) -> None:
         """Let the owner answer the question whether to trust hosts; those that wait for it are told to ask again."""
@@ -146,7 +167,7 @@ class VirtualIPhone:
 
     def start_service(self, name: str, host: HostRecord | None) -> int | LockdownError:
         """Open a port for one connection to a service, inside TLS if a host is given; the port."""
-        service = self._services.get(name)
+        service = self.services.get(name)
         if service is None:
             return LockdownError.INVALID_SERVICE
 
@@ -164,6 +185,25 @@ class VirtualIPhone:
                 await self._serve(service, stream, host)
 
         return self._service_ports.open(serve, faults.accept_delay_s) or LockdownError.SERVICE_LIMIT
+
+    def carry_out(self, action: PowerAction) -> None:
+        """Do what a host asks the whole phone to do; it leaves the bus if `SimulatedPhone.plug_into` has put it there.
+
+        For the loop of the phone.
+        """
+        match action:
+            case PowerAction.RESTART:
+                self.device.leave(back_after_s=self._restart_s)
+            case PowerAction.SHUTDOWN:
+                self.device.leave()
+            case PowerAction.SLEEP:
+                pass  # only its screen goes dark while it is on a cable
+            case _:
+                assert_never(action)
+
+    def enter_recovery(self) -> None:
+        """Leave the bus for good: what would come back has no mux."""
+        self.device.leave()
 
     def _log(self, message: str) -> None:
         self.log.post(LogEntry(message, process_path=PROCESSES[_LOCKDOWND], pid=_LOCKDOWND))

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from usbmux.errors import RemoteProtocolError
-from usbmux.testing.iphone.plist_frame import read_plist, write_plist
+from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services.application import DEFAULT_APPLICATIONS, Application
 from usbmux.testing.iphone.services.context import Service
 from usbmux.testing.iphone.services.hub import Hub

@@ -3,10 +3,10 @@ import pytest
 from tests.testing.iphone.afc.afc_host import packet
 from tests.testing.iphone.afc.afc_stream import ask, read_answer
 from tests.testing.iphone.services.scene import Phone, served
+from usbmux.lockdown.plist_frame import encode
 from usbmux.testing.iphone.afc.codec import Operation, Status
 from usbmux.testing.iphone.afc.faults import AfcFaults
 from usbmux.testing.iphone.afc.memory_tree import MemoryTree
-from usbmux.testing.iphone.plist_frame import encode
 from usbmux.testing.iphone.services.application import Application, ApplicationKind
 from usbmux.testing.iphone.services.house_arrest import HouseArrest
 
@@ -58,10 +58,10 @@ async def test_container_nobody_gave_is_new_and_stays() -> None:
         (vend("VendDocuments", PRIVATE), "InstallationLookupFailed"),
         (vend("VendContainer", SYSTEM), "InstallationLookupFailed"),
         (vend("VendAnything", SHARING), "UnknownCommand"),
-        ({"Command": "VendContainer", "Identifier": "com.example.none"}, "ApplicationLookupFailed"),
-        ({"Command": "VendContainer", "Identifier": 5}, "ApplicationLookupFailed"),
-        ({"Command": "VendContainer"}, "ApplicationLookupFailed"),
-        ({}, "ApplicationLookupFailed"),
+        ({"Command": "VendContainer", "Identifier": "com.example.none"}, "InstallationLookupFailed"),
+        ({"Command": "VendContainer", "Identifier": 5}, "InstallationLookupFailed"),
+        ({"Command": "VendContainer"}, "InstallationLookupFailed"),
+        ({}, "InstallationLookupFailed"),
     ],
 )
 async def test_refused_host_may_ask_again(request_: dict[str, object], error: str) -> None:

@@ -5,8 +5,8 @@ from typing import Final
 
 from usbmux.control.property_list import dump, load_array
 from usbmux.errors import RemoteProtocolError
+from usbmux.lockdown.plist_frame import HEADER_LENGTH, MAX_LENGTH
 from usbmux.testing.iphone.byte_stream import ByteStream
-from usbmux.testing.iphone.plist_frame import HEADER_LENGTH, MAX_LENGTH
 
 _VERSION: Final = (300, 0)
 _NO_TEXT: Final = "___EmptyParameterString___"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from usbmux.testing.iphone.byte_stream import ByteStream
-from usbmux.testing.iphone.plist_frame import read_plist, write_plist
+from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services import diagnostics
 from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.services.log_entry import LogEntry

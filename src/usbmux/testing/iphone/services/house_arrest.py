@@ -8,7 +8,7 @@ from usbmux.testing.iphone.afc.file_tree import FileTree
 from usbmux.testing.iphone.afc.memory_tree import MemoryTree
 from usbmux.testing.iphone.afc.service import serve_files
 from usbmux.testing.iphone.byte_stream import ByteStream
-from usbmux.testing.iphone.plist_frame import read_plist, write_plist
+from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services.application import Application, ApplicationKind
 from usbmux.testing.iphone.services.context import ServiceContext
 
@@ -64,7 +64,7 @@ class HouseArrest:
 
 def _refusal(command: object, application: Application | None) -> str | None:
     if application is None:
-        return "ApplicationLookupFailed"
+        return "InstallationLookupFailed"
     match command:
         case "VendDocuments":
             return None if application.shares_files else "InstallationLookupFailed"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from usbmux.testing.iphone.byte_stream import ByteStream
-from usbmux.testing.iphone.plist_frame import read_plist, write_plist
+from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services.application import Application, ApplicationKind
 from usbmux.testing.iphone.services.context import ServiceContext
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from usbmux.errors import RemoteProtocolError
 from usbmux.testing.iphone.byte_stream import ByteStream
-from usbmux.testing.iphone.plist_frame import read_plist, write_plist
+from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.services.hub import Mailbox
 from usbmux.testing.iphone.services.race import until_one_ends

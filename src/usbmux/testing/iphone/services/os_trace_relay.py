@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from usbmux.testing.iphone.byte_stream import ByteStream
-from usbmux.testing.iphone.plist_frame import read_plist
+from usbmux.testing.iphone.plist_stream import read_plist
 from usbmux.testing.iphone.services import trace_record
 from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.services.hub import Mailbox

@@ -5,7 +5,6 @@ from typing import Final
 
 from usbmux.control.property_list import dump, load
 from usbmux.errors import RemoteProtocolError
-from usbmux.testing.iphone.byte_stream import ByteStream
 
 HEADER_LENGTH: Final = 4
 MAX_LENGTH: Final = 1 << 20
@@ -68,28 +67,3 @@ class PlistReader:
         if not 0 < length <= self._max_length:
             raise RemoteProtocolError(f"a property list of {length} bytes", bytes(self._buffer))
         self._end = HEADER_LENGTH + length
-
-
-async def read_plist(stream: ByteStream, max_length: int = MAX_LENGTH) -> Mapping[object, object] | None:
-    """Wait for a message; None if the stream ends before it begins.
-
-    Raises:
-        RemoteProtocolError: It ends in the middle, or is not what `PlistReader` accepts.
-    """
-    reader = PlistReader(max_length)
-    while data := await stream.read(reader.bytes_needed):
-        if (message := reader.receive_data(data)) is not None:
-            return message
-    if not reader.is_idle:
-        raise RemoteProtocolError(f"the stream ended {reader.bytes_needed} bytes short of a property list")
-    return None
-
-
-async def write_plist(stream: ByteStream, properties: Mapping[str, object], *, binary: bool = False) -> None:
-    """Send a message.
-
-    Raises:
-        LocalProtocolError: A value that a property list cannot hold.
-        ConnectionResetError: The stream was over before.
-    """
-    await stream.write(encode(properties, binary=binary))
