@@ -145,7 +145,7 @@ class HostilePhone:
             packet = self.session.packet_to_send(self._now)
             if packet is None:
                 return count
-            self._check_packet(packet)
+            self._check_packet(bytes(packet))
         return most
 
     def finish(self) -> None:
@@ -174,8 +174,8 @@ class HostilePhone:
         match event:
             case HandshakeCompleted(version):
                 self._version = min(version, 2)
-            case DataReceived(connection, data):
-                self._untaken[connection] += len(data)
+            case DataReceived(connection, pieces):
+                self._untaken[connection] += sum(map(len, pieces))
                 assert self._untaken[connection] <= SETTINGS.receive_window
             case ConnectionEstablished(connection) | SendRoomOpened(connection):
                 assert connection in self._untaken

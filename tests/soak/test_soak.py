@@ -84,8 +84,8 @@ def lose_a_byte(patch: pytest.MonkeyPatch) -> None:
 
     def losing(self: MuxSession) -> Event | None:
         event = next_event(self)
-        if isinstance(event, DataReceived) and len(event.data) > 1:
-            return replace(event, data=event.data[:-1])
+        if isinstance(event, DataReceived) and len(event.pieces[-1]) > 1:
+            return replace(event, pieces=[*event.pieces[:-1], event.pieces[-1][:-1]])
         return event
 
     patch.setattr(MuxSession, "next_event", losing)

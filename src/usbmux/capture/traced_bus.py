@@ -1,5 +1,6 @@
 """A bus whose transfers somebody else can be told of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -74,10 +75,10 @@ class _TracedPipe:
     def has_free_slot(self) -> bool:
         return self._pipe.has_free_slot()
 
-    def write(self, packet: bytes) -> None:
+    def write(self, packet: bytes | memoryview) -> None:
         self._pipe.write(packet)
         if self._tap.listeners:
-            self._tap.sent(packet)
+            self._tap.sent(bytes(packet))
 
     async def close(self) -> None:
         await self._pipe.close()
@@ -90,10 +91,11 @@ class _TracedReceiver:
         self._receiver: Final = receiver
         self._tap: Final = tap
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         if self._tap.listeners:
-            self._tap.received(data)
-        self._receiver.data_received(data)
+            for data in pieces:
+                self._tap.received(data)
+        self._receiver.data_received(pieces)
 
     def slot_freed(self) -> None:
         self._receiver.slot_freed()

@@ -5,6 +5,7 @@ No rule of the protocol stands here; see docs/architecture.md for the data path.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final, Protocol, assert_never
 
 from usbmux.admin.message import ConnectionState, ConnectionStatus
@@ -26,6 +27,7 @@ from usbmux.mux.events import (
     SessionFailed,
 )
 from usbmux.mux.packet import ControlKind
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.session import MuxSession
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
@@ -39,7 +41,7 @@ class StreamHandler(Protocol):
     def stream_established(self) -> None:
         """The phone accepted."""
 
-    def stream_data_received(self, data: memoryview | bytes) -> None:
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
         """The phone sent data, valid during the call. Owed: `DeviceStream.acknowledge` for every byte."""
 
     def stream_room_opened(self) -> None:
@@ -106,8 +108,8 @@ class DeviceStream:
         """Who hears of the stream from now on."""
         self._link.handlers[self._connection] = handler
 
-    def send(self, data: bytes) -> None:
-        """Queue at most `send_room` bytes for the phone."""
+    def send(self, data: bytes | PacketBuffer) -> None:
+        """Queue at most `send_room` bytes for the phone. A buffer is the stream's from now on."""
         self._link.session.send(self._connection, data, self._link.now())
         self._link.turn()
 
@@ -183,9 +185,11 @@ class DeviceLink:
 
     # PipeReceiver
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         """See `PipeReceiver`."""
-        self.session.receive_data(data, self.now())
+        now = self.now()
+        for data in pieces:
+            self.session.receive_data(data, now)
         self.turn()
 
     def slot_freed(self) -> None:
@@ -234,8 +238,8 @@ class DeviceLink:
 
     def _dispatch(self, event: Event) -> None:
         match event:
-            case DataReceived(connection, data):
-                self.handlers[connection].stream_data_received(data)
+            case DataReceived(connection, pieces):
+                self.handlers[connection].stream_data_received(pieces)
             case SendRoomOpened(connection):
                 self.handlers[connection].stream_room_opened()
             case ConnectionEstablished(connection):

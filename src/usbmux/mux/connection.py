@@ -24,6 +24,7 @@ from usbmux.mux.events import (
     Event,
     SendRoomOpened,
 )
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.segment import Flags, Segment, seq_add, seq_diff
 from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings
@@ -123,8 +124,8 @@ class TcpConnection:
 
     # What the client does.
 
-    def send(self, data: bytes) -> None:
-        """Queue bytes of the client.
+    def send(self, data: bytes | PacketBuffer) -> None:
+        """Queue bytes of the client. A buffer is the connection's from now on.
 
         Raises:
             LocalProtocolError: Not established, or more than `send_room`.
@@ -196,13 +197,34 @@ class TcpConnection:
                 elif (wrong := self._violation(segment)) is not None:
                     self.abort(CloseCause.VIOLATED, wrong)
                 else:
-                    self._receive_acknowledgement(segment, now)
+                    self._receive_acknowledgement(segment.ack, segment.window, now)
                     self._receive_payload(segment, now)
                     self._finish_if_drained()
             case TcpState.CLOSED:
                 pass
             case _:
                 assert_never(self.state)
+
+    def receive_ordinary(self, seq: int, ack: int, window: int, count: int, now: float) -> bool:
+        """Take a segment with the one flag ACK and `count` bytes, if it is what an established connection expects.
+
+        What it takes it takes as `receive_segment` does, but for the data, which the caller has to report.
+
+        Returns:
+            Whether it was taken. If not, nothing has changed, and `receive_segment` has to decide.
+        """
+        if (
+            self.state is not TcpState.ESTABLISHED
+            or seq != self.rcv_nxt
+            or count > self.rcv_wnd - seq_diff(seq, self.rcv_acked)
+        ):
+            return False
+        if ack != self.snd_una or window != self.snd_wnd:
+            if not 0 <= seq_diff(ack, self.snd_una) <= seq_diff(self.snd_nxt, self.snd_una):
+                return False
+            self._receive_acknowledgement(ack, window, now)
+        self.rcv_nxt = seq_add(seq, count)
+        return True
 
     def handle_timer(self, now: float) -> None:
         """Act on deadlines that have passed."""
@@ -237,14 +259,19 @@ class TcpConnection:
             return self._segment(Flags.ACK)
         return None
 
-    def data_segment(self, max_payload: int) -> Segment | None:
-        """The next data, at most `max_payload` bytes and never beyond the phone's window."""
+    def data_segment(self, max_payload: int) -> tuple[Segment, PacketBuffer | None] | None:
+        """The next data, at most `max_payload` bytes and never beyond the phone's window.
+
+        Returns:
+            A segment, and the buffer that holds all its payload and nothing else, if there is one.
+        """
         count = min(self.sendable, max_payload)
         if not count:
             return None
-        segment = self._segment(Flags.ACK, self._queue.take(count))
+        buffer = self._queue.take_buffer(count)
+        segment = self._segment(Flags.ACK, self._queue.take(count) if buffer is None else buffer.data)
         self.snd_nxt = seq_add(self.snd_nxt, count)
-        return segment
+        return segment, buffer
 
     # Inside.
 
@@ -333,14 +360,14 @@ class TcpConnection:
             return f"expected ack up to {self.snd_nxt}, got {segment}"
         return None
 
-    def _receive_acknowledgement(self, segment: Segment, now: float) -> None:
-        newly = seq_diff(segment.ack, self.snd_una)
+    def _receive_acknowledgement(self, ack: int, window: int, now: float) -> None:
+        newly = seq_diff(ack, self.snd_una)
         if newly < 0:
             return  # older than what we know: its window is stale as well (RFC 9293 3.10.7.4)
         if newly:
             self._note_progress(now)
-        self.snd_una = segment.ack
-        self._set_window(segment.window, now)
+        self.snd_una = ack
+        self._set_window(window, now)
         was_full, self._was_full = self._was_full, self.send_room == 0
         if was_full and not self._was_full:
             self._emit(SendRoomOpened(self))
@@ -354,7 +381,7 @@ class TcpConnection:
         if self.state is TcpState.DRAINING:
             self._take_everything(now)
         else:
-            self._emit(DataReceived(self, segment.payload))
+            self._emit(DataReceived(self, [segment.payload]))
 
 
 def reset_text(segment: Segment) -> str:

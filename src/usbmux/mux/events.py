@@ -78,8 +78,8 @@ class DataReceived:
     """The phone sent data. Acknowledge it by `MuxSession.acknowledge` as it is taken."""
 
     connection: "TcpConnection"
-    data: memoryview | bytes
-    """Valid as long as the buffer given to `MuxSession.receive_data`."""
+    pieces: list[memoryview | bytes]
+    """In order, none of them empty; valid as long as the buffers given to `MuxSession.receive_data`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Rules M1 to M14 of docs/protocol/mux.md. All integers are big-endian.
 """
 
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -114,18 +114,30 @@ class PacketReader:
         Raises:
             RemoteProtocolError: A length that no packet can have; the framing is lost.
         """
-        if not self._pending:
-            rest = yield from self._packets(memoryview(data))
-            self._pending = bytearray(rest)
-            return
-        self._pending += data
-        buffer = memoryview(self._pending)
-        rest = yield from self._packets(buffer, is_continued=True)
-        # Kept as it is while nothing was cut off; a new object otherwise, because views of this one are out.
-        pending = self._pending if len(rest) == len(buffer) else bytearray(rest)
-        rest.release()
-        buffer.release()
-        self._pending = pending
+        view = memoryview(data)
+        offset = 0
+        while offset < len(view):
+            packet, offset = self.next_packet(view, offset)
+            if packet is not None:
+                yield packet
+
+    def next_packet(self, data: memoryview, offset: int) -> tuple[Packet | None, int]:
+        """Take one packet from the bytes of a transfer, beginning at `offset`.
+
+        Returns:
+            The packet, valid as long as the buffer behind `data`, and where the next one begins; None if what there is
+            of it was put aside until more comes.
+
+        Raises:
+            RemoteProtocolError: A length that no packet can have; the framing is lost.
+        """
+        if self._pending:
+            return self._rest_of_packet(data, offset)
+        length = self._packet_length(data, offset)
+        if not length or offset + length > len(data):
+            self._pending += data[offset:]
+            return None, len(data)
+        return self._packet(data, offset, length), offset + length
 
     @property
     def pending(self) -> int:
@@ -135,19 +147,26 @@ class PacketReader:
     def _header_length(self, protocol: int) -> int:
         return HEADER_LENGTH[1] if protocol == MuxProtocol.VERSION else HEADER_LENGTH[self.version]
 
-    def _packets(self, buffer: memoryview, *, is_continued: bool = False) -> Generator[Packet, None, memoryview]:
-        """Yield the whole packets of `buffer` and return the rest."""
-        offset = 0
-        while (length := self._packet_length(buffer, offset)) and offset + length <= len(buffer):
-            if is_continued and not offset:
-                # The first packet began in an earlier transfer. If the rest of that was lost, the packet was filled up
-                # with the next one, and what follows is no header: it must be found out before the payload is used.
-                self._packet_length(buffer, length)
-            yield self._packet(buffer, offset, length)
-            offset += length
-        return buffer[offset:]
+    def _rest_of_packet(self, data: memoryview, offset: int) -> tuple[Packet | None, int]:
+        pending = self._pending
+        end = min(offset + max(_HEADER_V1.size - len(pending), 0), len(data))
+        pending += data[offset:end]
+        try:
+            length = self._packet_length(pending, 0)
+        except RemoteProtocolError as error:
+            raise RemoteProtocolError(str(error), bytes(pending) + bytes(data[end:])) from None
+        rest = data[end : end + length - len(pending)] if length else data[end:end]
+        pending += rest
+        end += len(rest)
+        if not length or len(pending) < length:
+            return None, len(data)
+        # If the packet's own rest was lost, it was filled up with the next one, and what follows is no header: that
+        # must be found out before the payload is used.
+        self._packet_length(data, end)
+        self._pending = bytearray()  # a new one, because the payload is a view of the old one
+        return self._packet(memoryview(pending), 0, length), end
 
-    def _packet_length(self, buffer: memoryview, offset: int) -> int:
+    def _packet_length(self, buffer: memoryview | bytearray, offset: int) -> int:
         """The length of the packet at `offset`, or 0 while its header is incomplete."""
         if len(buffer) - offset < _HEADER_V1.size:
             return 0

@@ -15,7 +15,8 @@ HEADER_LENGTH: Final = _HEADER.size
 WINDOW_SHIFT: Final = 8
 """Windows are scaled by 2^8, without any negotiation (T3)."""
 MAX_WINDOW: Final = 0xFFFF << WINDOW_SHIFT
-_DATA_OFFSET: Final = 5 << 4
+DATA_OFFSET: Final = 5 << 4
+"""Its field in a header without options."""
 _MODULUS: Final = 1 << 32
 _HALF: Final = 1 << 31
 
@@ -62,7 +63,7 @@ class Segment:
             self.destination_port,
             self.seq,
             self.ack,
-            _DATA_OFFSET,
+            DATA_OFFSET,
             self.flags,
             min(self.window >> WINDOW_SHIFT, 0xFFFF),
             0,
@@ -81,7 +82,7 @@ class Segment:
         if len(view) < HEADER_LENGTH:
             raise RemoteProtocolError(f"TCP header cut short at {len(view)} bytes", bytes(view))
         source, destination, seq, ack, offset, flags, window, _checksum, _urgent = _HEADER.unpack_from(view)
-        if offset >> 4 != _DATA_OFFSET >> 4:
+        if offset >> 4 != DATA_OFFSET >> 4:
             raise RemoteProtocolError(f"TCP header with data offset {offset >> 4}", bytes(view[:HEADER_LENGTH]))
         return cls(source, destination, seq, ack, flags, window << WINDOW_SHIFT, view[HEADER_LENGTH:])
 

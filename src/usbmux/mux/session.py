@@ -15,6 +15,7 @@ from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
+    DataReceived,
     DeviceMessage,
     Event,
     HandshakeCompleted,
@@ -24,7 +25,6 @@ from usbmux.mux.events import (
 )
 from usbmux.mux.link_count import LinkCount
 from usbmux.mux.packet import (
-    FIRST_RX_SEQ,
     HEADER_LENGTH,
     SETUP_PAYLOAD,
     MuxProtocol,
@@ -34,9 +34,12 @@ from usbmux.mux.packet import (
     encode_v1,
     encode_v2,
 )
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.port_allocator import LAST_PORT, PortAllocator
 from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
 from usbmux.mux.segment import Flags, Segment, seq_add
+from usbmux.mux.segment_packet import HEADERS_LENGTH, pack_headers
+from usbmux.mux.segment_run import SegmentRun
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.timers import Timers
 from usbmux.mux.turns import Turns
@@ -82,6 +85,9 @@ class MuxSession:
         self._control_turns: OrderedDict[TcpConnection, None] = OrderedDict()
         self._data_turns = Turns[TcpConnection]()
         self._resynchronisations = 0
+        self._run = SegmentRun(self._connections, arrived=self._data_arrived, changed=self._plan)
+        self._arrived: dict[TcpConnection, list[memoryview | bytes]] = {}
+        """What the events report that wait: data that comes meanwhile is added."""
         self._now = now
         self._packet_deadline: float | None = None
         """For the rest of a packet that has begun."""
@@ -97,11 +103,7 @@ class MuxSession:
         try:
             if self.state is SessionState.HANDSHAKE:
                 data = self._receive_during_handshake(data)
-            is_new = not self._reader.pending
-            for packet in self._reader.receive_data(data):
-                is_new = True
-                self._receive_packet(packet)
-            self._limit_packet(now, is_new=is_new)
+            self._receive_packets(memoryview(data))
         except RemoteProtocolError as error:
             shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
             self._resynchronise(f"{error}{shown}", now)
@@ -109,9 +111,14 @@ class MuxSession:
 
     def next_event(self) -> Event | None:
         """What happened, oldest first."""
-        return self._events.popleft() if self._events else None
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        if isinstance(event, DataReceived):
+            del self._arrived[event.connection]
+        return event
 
-    def packet_to_send(self, now: float) -> bytes | None:
+    def packet_to_send(self, now: float) -> bytes | memoryview | None:
         """The next packet for the phone, or None. Call only when it can be sent at once."""
         self._now = now
         if self.state is SessionState.FAILED:
@@ -120,8 +127,9 @@ class MuxSession:
             return self._link_packets.popleft()
         if self._stray_resets:
             return self._encode(self._stray_resets.popitem(last=False)[1])
-        segment = self._next_control_segment() or self._next_data_segment()
-        return self._encode(segment) if segment else None
+        if (segment := self._next_control_segment()) is not None:
+            return self._encode(segment)
+        return self._next_data_packet()
 
     @property
     def deadline(self) -> float | None:
@@ -173,7 +181,7 @@ class MuxSession:
         self._plan(connection)
         return connection
 
-    def send(self, connection: TcpConnection, data: bytes, now: float) -> None:
+    def send(self, connection: TcpConnection, data: bytes | PacketBuffer, now: float) -> None:
         """Queue client data; see `TcpConnection.send`."""
         self._now = now
         connection.send(data)
@@ -229,7 +237,6 @@ class MuxSession:
         self._unsent_resets.clear()
         self._control_turns.clear()
         self._tx_seq = 0
-        self._rx_seq = FIRST_RX_SEQ
 
     def _resynchronise(self, reason: str, now: float) -> None:
         """The framing is lost: begin anew with VERSION, which makes the phone forget everything too (M4)."""
@@ -252,6 +259,10 @@ class MuxSession:
         self.state = state
 
     def _emit(self, event: Event) -> None:
+        if isinstance(event, DataReceived):
+            for piece in event.pieces:
+                self._data_arrived(event.connection, piece)
+            return
         if isinstance(event, ConnectionClosed):
             connection = event.connection
             del self._connections[connection.local_port]
@@ -263,6 +274,13 @@ class MuxSession:
                 rest = event.cause not in (CloseCause.RESET, CloseCause.REFUSED)
                 self._ports.release(connection.local_port, self._now, rest=rest)
         self._events.append(event)
+
+    def _data_arrived(self, connection: TcpConnection, data: memoryview | bytes) -> None:
+        if (waiting := self._arrived.get(connection)) is not None:
+            waiting.append(data)
+        else:
+            pieces = self._arrived[connection] = [data]
+            self._events.append(DataReceived(connection, pieces))
 
     def _plan(self, connection: TcpConnection) -> None:
         """Queue the connection for what it wants to send, behind those that wait already."""
@@ -305,21 +323,30 @@ class MuxSession:
                 return segment
         return None
 
-    def _next_data_segment(self) -> Segment | None:
+    def _next_data_packet(self) -> bytes | memoryview | None:
         while (connection := self._data_turns.next()) is not None:
-            if (segment := connection.data_segment(self._max_payload)) is not None:
+            if (taken := connection.data_segment(self._max_payload)) is not None:
+                segment, buffer = taken
                 self._data_turns.spend(connection, len(segment.payload))
                 self._plan(connection)
-                return segment
+                return self._encode(segment, buffer)
         return None
 
-    def _encode(self, segment: Segment) -> bytes:
-        return self._encode_packet(MuxProtocol.TCP, segment.encode())
+    def _encode(self, segment: Segment, buffer: PacketBuffer | None = None) -> bytes | memoryview:
+        if self._reader.version == 1:
+            return encode_v1(MuxProtocol.TCP, segment.encode())
+        headers = pack_headers(segment, len(segment.payload), self._tx_seq, self._link_count.last)
+        self._tx_seq = (self._tx_seq + 1) % 0x10000
+        if buffer is None:
+            return b"".join((headers, segment.payload)) if segment.payload else headers
+        packet = buffer.packet
+        packet[:HEADERS_LENGTH] = headers
+        return packet
 
     def _encode_packet(self, protocol: MuxProtocol, payload: bytes) -> bytes:
         if self._reader.version == 1:
             return encode_v1(protocol, payload)
-        packet = encode_v2(protocol, payload, self._tx_seq, self._rx_seq)
+        packet = encode_v2(protocol, payload, self._tx_seq, self._link_count.last)
         self._tx_seq = (self._tx_seq + 1) % 0x10000
         return packet
 
@@ -345,11 +372,23 @@ class MuxSession:
         self._emit(HandshakeCompleted(version.major))
         return rest
 
+    def _receive_packets(self, data: memoryview) -> None:
+        offset, is_new = 0, not self._reader.pending
+        while offset < len(data):
+            if self._reader.version == 2 and not self._reader.pending:
+                offset = self._run.take(data, offset, self._link_count, self._now)
+                if offset == len(data):
+                    break
+            packet, offset = self._reader.next_packet(data, offset)
+            if packet is not None:
+                is_new = True
+                self._receive_packet(packet)
+        self._limit_packet(self._now, is_new=is_new)
+
     def _receive_packet(self, packet: Packet) -> None:
-        if self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION:  # which has no sequence numbers
-            self._rx_seq = packet.tx_seq
-            if (gap := self._link_count.receive(packet.tx_seq)) is not None:
-                self._receive_behind_gap(gap)
+        is_counted = self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION
+        if is_counted and (gap := self._link_count.receive(packet.tx_seq)) is not None:
+            self._receive_behind_gap(gap)
         match packet.protocol:
             case MuxProtocol.TCP:
                 self._receive_segment(packet.payload)

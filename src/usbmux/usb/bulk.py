@@ -1,23 +1,68 @@
 """The bulk transfers of a pipe: reads that are always in flight, and writes in a bounded number of slots.
 
-Completions arrive from the event pump, in the loop's thread. Neither class decides what an error means: it reports
-through its `PipeEvents`, and goes on after `resume`.
+Whoever runs libusb's events calls `collect` afterwards, in the loop's thread. Neither class decides what an error
+means: it reports through its `PipeEvents`, and goes on after `resume`.
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
-from usbmux.usb._usb1 import Handle, Transfer
-from usbmux.usb.binding import TransferStatus, ZeroPacketUnsupportedError, cancel, submit
-from usbmux.usb.event_pump import EventPump
+from usbmux.usb.binding import TransferStatus, UsbUnsupportedError
+
+_READ: Final = "read from the phone"
+_WRITE: Final = "write to the phone"
+
+
+class Transfer(Protocol):
+    """A `BulkTransfer`; hashable."""
+
+    data: bytes | memoryview
+
+    @property
+    def status(self) -> int:
+        """How it ended: a `TransferStatus`."""
+
+    @property
+    def actual_length(self) -> int:
+        """How many bytes it carried."""
+
+    def set_data(self, data: bytes | memoryview) -> None:
+        """What to read into or to write next."""
+
+    def set_zero_packet(self, wanted: bool) -> None:
+        """Whether a zero-length packet follows data that ends with a full one."""
+
+    def submit(self, doing: str) -> None:
+        """Begin it, or raise UsbError."""
+
+    def cancel(self) -> None:
+        """Have it end soon."""
+
+
+class Endpoint(Protocol):
+    """A `BulkEndpoint`, or one of a test that ends transfers in ways that no kernel can be made to."""
+
+    @property
+    def address(self) -> int:
+        """Its number and direction, as in the descriptor."""
+
+    def new_transfer(self) -> Transfer:
+        """A transfer without data."""
+
+    def take_ended(self) -> Iterator[Transfer]:
+        """The transfers that have ended and were not taken yet, in order."""
+
+    def close(self) -> None:
+        """Free the transfers."""
 
 
 class PipeEvents(Protocol):
     """Whom the endpoints tell. Called in the loop's thread, never from inside a call into an endpoint."""
 
-    def data_received(self, data: memoryview) -> None:
-        """A read brought something."""
+    def data_received(self, pieces: list[memoryview]) -> None:
+        """Reads brought something, valid during the call."""
 
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
@@ -38,8 +83,9 @@ class _InFlight:
         self._is_empty.set()
 
     def add(self, transfer: Transfer) -> None:
+        if not self._transfers:
+            self._is_empty.clear()
         self._transfers.add(transfer)
-        self._is_empty.clear()
 
     def remove(self, transfer: Transfer) -> None:
         self._transfers.discard(transfer)
@@ -48,45 +94,45 @@ class _InFlight:
 
     def cancel(self) -> None:
         for transfer in self._transfers:
-            cancel(transfer)
+            transfer.cancel()
 
     async def wait_empty(self) -> None:
         await self._is_empty.wait()
 
 
 class BulkReader:
-    """Reads of a bulk IN endpoint.
+    """Reads of a bulk IN endpoint, which go round a ring of memory.
+
+    So what full reads bring that follow each other is one piece of memory, but for the end of the ring.
 
     Args:
         count: Number of reads in flight.
         size: Bytes of a read; a multiple of wMaxPacketSize.
     """
 
-    def __init__(
-        self, handle: Handle, pump: EventPump, address: int, events: PipeEvents, *, count: int, size: int
-    ) -> None:
-        self._address = address
+    def __init__(self, endpoint: Endpoint, events: PipeEvents, *, count: int, size: int) -> None:
+        self._endpoint = endpoint
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._in_flight = _InFlight()
         self._is_running = False
         self._has_stalled = False
-        self._buffers: dict[Transfer, memoryview] = {}
-        for _ in range(count):
-            buffer = bytearray(size)
-            transfer = handle.getTransfer()
-            transfer.setBulk(address, buffer, callback=lambda ended: pump.notify(self._ended, ended))
-            self._buffers[transfer] = memoryview(buffer)
+        self._ring = memoryview(bytearray(count * size))
+        self._begins: dict[Transfer, int] = {}
+        for begin in range(0, count * size, size):
+            transfer = endpoint.new_transfer()
+            transfer.set_data(self._ring[begin : begin + size])
+            self._begins[transfer] = begin
 
     @property
     def address(self) -> int:
         """Its number and direction, as in the descriptor."""
-        return self._address
+        return self._endpoint.address
 
     def resume(self) -> None:
         """Submit all reads. Nothing may be in flight."""
         self._is_running = True
-        for transfer in self._buffers:
+        for transfer in self._begins:
             self._submit(transfer)
 
     def stop(self) -> None:
@@ -100,40 +146,55 @@ class BulkReader:
 
     def close(self) -> None:
         """Free the transfers. Nothing may be in flight."""
-        for transfer in self._buffers:
-            transfer.close()
-        self._buffers.clear()
+        self._endpoint.close()
+
+    def collect(self) -> None:
+        """Report what the reads have brought that ended meanwhile, and submit them again."""
+        ended = list(self._endpoint.take_ended())
+        if not ended:
+            return
+        for transfer in ended:
+            self._in_flight.remove(transfer)
+        try:
+            if pieces := self._pieces(ended):
+                self._events.data_received(pieces)
+        finally:
+            for transfer in ended:
+                self._go_on(transfer)
+
+    def _pieces(self, ended: list[Transfer]) -> list[memoryview]:
+        spans: list[tuple[int, int]] = []
+        for transfer in ended:
+            if length := transfer.actual_length:
+                begin = self._begins[transfer]
+                if spans and spans[-1][1] == begin:
+                    begin = spans.pop()[0]
+                spans.append((begin, self._begins[transfer] + length))
+        return [self._ring[begin:end] for begin, end in spans]
+
+    def _go_on(self, transfer: Transfer) -> None:
+        match transfer.status:
+            case TransferStatus.COMPLETED:
+                self._has_stalled = False
+                self._submit(transfer)
+            case TransferStatus.STALL | TransferStatus.CANCELLED if not self._is_running:
+                pass
+            case TransferStatus.STALL if not self._has_stalled:
+                self._has_stalled = True
+                self._events.read_stalled()
+            case status:
+                self._events.transfer_failed(_transfer_error(status, _READ))
 
     def _submit(self, transfer: Transfer) -> None:
         if not self._is_running:
             return
         try:
-            submit(transfer, "read from the phone")
+            transfer.submit(_READ)
         except UsbError as error:
             self._is_running = False
             self._loop.call_soon(self._events.transfer_failed, error)
         else:
             self._in_flight.add(transfer)
-
-    def _ended(self, transfer: Transfer) -> None:
-        self._in_flight.remove(transfer)
-        length = transfer.getActualLength()
-        status = transfer.getStatus()
-        try:
-            if length > 0:
-                self._events.data_received(self._buffers[transfer][:length])
-        finally:
-            match status:
-                case TransferStatus.COMPLETED:
-                    self._has_stalled = False
-                    self._submit(transfer)
-                case TransferStatus.STALL | TransferStatus.CANCELLED if not self._is_running:
-                    pass
-                case TransferStatus.STALL if not self._has_stalled:
-                    self._has_stalled = True
-                    self._events.read_stalled()
-                case _:
-                    self._events.transfer_failed(_transfer_error(status, "read from the phone"))
 
 
 class BulkWriter:
@@ -152,18 +213,9 @@ class BulkWriter:
     """
 
     def __init__(
-        self,
-        handle: Handle,
-        pump: EventPump,
-        address: int,
-        events: PipeEvents,
-        *,
-        max_packet_size: int,
-        slots: int,
-        slot_bytes: int,
+        self, endpoint: Endpoint, events: PipeEvents, *, max_packet_size: int, slots: int, slot_bytes: int
     ) -> None:
-        self._address = address
-        self._pump = pump
+        self._endpoint = endpoint
         self._events = events
         self._max_packet_size = max_packet_size
         self._slot_bytes = slot_bytes
@@ -173,11 +225,11 @@ class BulkWriter:
         self._is_waited_for = False
         self._is_refusing = False
         self._slots_per_write = 1
-        self._idle = [handle.getTransfer(add_zero_packet=True) for _ in range(slots)]
-        self._lengths: dict[Transfer, int] = {}
-        """Of the writes that were handed over and have not ended."""
+        self._idle = [endpoint.new_transfer() for _ in range(slots)]
+        for transfer in self._idle:
+            transfer.set_zero_packet(True)
         self._byte_count = 0
-        """Of all of them."""
+        """Of the writes in flight."""
 
     def start(self) -> None:
         """Begin to take packets."""
@@ -188,8 +240,8 @@ class BulkWriter:
         has_room = len(self._idle) >= self._slots_per_write and self._byte_count < self._slot_bytes
         return has_room and self._is_running and not self._is_refusing
 
-    def write(self, packet: bytes) -> None:
-        """Send one packet.
+    def write(self, packet: bytes | memoryview) -> None:
+        """Send one packet, which must not change before it is sent.
 
         Raises:
             LocalProtocolError: No slot is free.
@@ -216,50 +268,43 @@ class BulkWriter:
 
     def close(self) -> None:
         """Free the transfers. Nothing may be in flight."""
-        for transfer in [*self._idle, *self._lengths]:
-            transfer.close()
-        self._idle.clear()
-        self._lengths.clear()
+        self._endpoint.close()
 
-    def _submit(self, payload: bytes) -> None:
+    def collect(self) -> None:
+        """Look after the writes that have ended meanwhile."""
+        for transfer in self._endpoint.take_ended():
+            self._in_flight.remove(transfer)
+            self._byte_count -= len(transfer.data)
+            transfer.data = b""
+            self._idle.append(transfer)
+            if self._is_running and transfer.status != TransferStatus.COMPLETED:
+                self._events.transfer_failed(_transfer_error(transfer.status, _WRITE))
+        if self._is_waited_for and self.has_free_slot():
+            self._is_waited_for = False
+            self._events.slot_freed()
+
+    def _submit(self, packet: bytes | memoryview) -> None:
         transfer = self._idle.pop()
-        self._lengths[transfer] = len(payload)
-        self._byte_count += len(payload)
-        transfer.setBulk(self._address, payload, callback=self._called_back)
+        transfer.set_data(packet)
         try:
             self._submit_with_zero_packet(transfer)
         except UsbError as error:
             self._is_running = False
             self._loop.call_soon(self._events.transfer_failed, error)
         else:
+            self._byte_count += len(packet)
             self._in_flight.add(transfer)
 
     def _submit_with_zero_packet(self, transfer: Transfer) -> None:
         try:
-            submit(transfer, "write to the phone")
-        except ZeroPacketUnsupportedError:
+            transfer.submit(_WRITE)
+        except UsbUnsupportedError:
             if self._slots_per_write > 1:
                 raise
             self._slots_per_write = 2
             for other in [transfer, *self._idle]:
-                other.setAddZeroPacket(False)
-            submit(transfer, "write to the phone")
-
-    def _called_back(self, transfer: Transfer) -> None:
-        self._pump.notify(self._ended, transfer)
-
-    def _ended(self, transfer: Transfer) -> None:
-        self._in_flight.remove(transfer)
-        self._byte_count -= self._lengths.pop(transfer)
-        self._idle.append(transfer)
-        status = transfer.getStatus()
-        if not self._is_running:
-            return
-        if status != TransferStatus.COMPLETED:
-            self._events.transfer_failed(_transfer_error(status, "write to the phone"))
-        elif self._is_waited_for and self.has_free_slot():
-            self._is_waited_for = False
-            self._events.slot_freed()
+                other.set_zero_packet(False)
+            transfer.submit(_WRITE)
 
 
 def _transfer_error(status: int, doing: str) -> UsbError:
