@@ -17,13 +17,13 @@ def buffer() -> SendBuffer:
 
 
 def drained(buffer: SendBuffer) -> bytes:
-    return bytes(buffer.take(len(buffer)))
+    return bytes(buffer.take(buffer.length))
 
 
 @pytest.mark.parametrize("count", range(1, 10))
 def test_buffer_take_splits_and_joins_chunks(buffer: SendBuffer, count: int) -> None:
     assert buffer.take(count) == b"abcdefghi"[:count]
-    assert len(buffer) == 9 - count
+    assert buffer.length == 9 - count
     if count < 9:
         assert drained(buffer) == b"abcdefghi"[count:]
 
@@ -46,7 +46,7 @@ def test_buffer_take_of_part_of_a_chunk_does_not_copy_it() -> None:
 
 def test_buffer_cleared_is_empty_and_usable(buffer: SendBuffer) -> None:
     buffer.clear()
-    assert len(buffer) == 0
+    assert buffer.length == 0
     buffer.append(b"new")
     assert drained(buffer) == b"new"
 
@@ -57,7 +57,7 @@ def test_buffer_empty_chunks_are_harmless() -> None:
         buffer.append(chunk)
     assert buffer.take(3) == b"abc"
     assert buffer.take(1) == b"d"
-    assert len(buffer) == 0
+    assert buffer.length == 0
 
 
 @settings(derandomize=True)
@@ -67,8 +67,8 @@ def test_buffer_any_chunks_come_out_in_order_by_any_counts(chunks: list[bytes], 
     for chunk in chunks:
         buffer.append(chunk)
     for count in counts:
-        if count <= len(buffer):
+        if count <= buffer.length:
             out += buffer.take(count)
-    if len(buffer):
+    if buffer.length:
         out += drained(buffer)
     assert out == b"".join(chunks)

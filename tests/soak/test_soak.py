@@ -74,7 +74,7 @@ def overrun_the_window(patch: pytest.MonkeyPatch) -> None:
     receive = TcpConnection.receive_segment
 
     def hopeful(self: TcpConnection, segment: Segment, now: float) -> None:
-        receive(self, replace(segment, window=segment.window + 256), now)
+        receive(self, segment._replace(window=segment.window + 256), now)
 
     patch.setattr(TcpConnection, "receive_segment", hopeful)
 

@@ -5,6 +5,7 @@ No rule of the protocol stands here; see docs/architecture.md for the data path.
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Final, Protocol, assert_never
 
@@ -143,8 +144,8 @@ class DeviceLink:
 
     def __init__(self, pipe: BulkPipe, settings: MuxSettings, loop: asyncio.AbstractEventLoop, counts: Counts) -> None:
         self.info: Final[UsbDeviceInfo] = pipe.info
-        self.now: Final = loop.time
-        self.session: Final = MuxSession(loop.time(), settings)
+        self.now: Final = time.monotonic  # the clock of the loop, without the loop's own call around it
+        self.session: Final = MuxSession(time.monotonic(), settings)
         self.handlers: Final[dict[TcpConnection, StreamHandler]] = {}
         self.ready: Final[asyncio.Future[bool]] = loop.create_future()
         """Resolves to whether the handshake succeeded."""

@@ -80,10 +80,15 @@ class TcpConnection:
         self._acknowledge_bytes: Final = int(settings.receive_window * settings.acknowledge_share)
         self._emit: Final = emit
         self._queue = SendBuffer()
+        self.send_room = 0
+        """How many bytes `send` takes now: the phone's window less what is in flight or queued."""
+        self.wants_control = True
+        """Whether a SYN, an acknowledgement or a RST is due, which goes before all data."""
+        self.deadline_moved = True
+        """Whether a deadline was set since this was last cleared."""
         self._syn_due = True
         self._acknowledge_due = False
         self._reset_due: bytes | None = None
-        self._was_full = False
         self._acknowledge_deadline: float | None = None
         self._probe_deadline: float | None = None
         """When to ask a phone that has shut its window; None while it is open."""
@@ -97,13 +102,6 @@ class TcpConnection:
     # What the session and the shell ask.
 
     @property
-    def send_room(self) -> int:
-        """How many bytes `send` takes now: the phone's window less what is in flight or queued."""
-        if self.state is not TcpState.ESTABLISHED:
-            return 0
-        return max(self._usable_window() - len(self._queue), 0)
-
-    @property
     def deadline(self) -> float | None:
         """When `handle_timer` wants to be called."""
         earliest = self._deadline
@@ -113,14 +111,10 @@ class TcpConnection:
         return earliest
 
     @property
-    def wants_control(self) -> bool:
-        """Whether a SYN, an acknowledgement or a RST is due, which goes before all data."""
-        return self._syn_due or self._acknowledge_due or self._reset_due is not None
-
-    @property
     def sendable(self) -> int:
         """How many queued bytes fit into the phone's window."""
-        return max(min(len(self._queue), self._usable_window()), 0)
+        queued = self._queue.length
+        return max(min(queued, self._usable_window()), 0) if queued else 0
 
     # What the client does.
 
@@ -133,7 +127,7 @@ class TcpConnection:
         if len(data) > self.send_room or self.state is not TcpState.ESTABLISHED:
             raise LocalProtocolError(f"{self}: {len(data)} bytes do not fit into send room {self.send_room}")
         self._queue.append(data)
-        self._was_full = self.send_room == 0
+        self.send_room -= len(data)
 
     def acknowledge(self, count: int, now: float) -> None:
         """Say that the client has taken `count` more bytes. No effect once nobody is left to take them.
@@ -181,6 +175,7 @@ class TcpConnection:
     def link_lost(self, reason: str) -> None:
         """The way to the phone is gone, for a reset that was not sent yet as well. Idempotent."""
         self._reset_due = None
+        self.wants_control = False
         if self.state is not TcpState.CLOSED:
             self._end(CloseCause.LOST, reason)
 
@@ -230,11 +225,12 @@ class TcpConnection:
         """Act on deadlines that have passed."""
         if self._acknowledge_deadline is not None and now >= self._acknowledge_deadline:
             self._acknowledge_deadline = None
-            self._acknowledge_due = True
+            self._acknowledge_due = self.wants_control = True
         if self._probe_deadline is not None and now >= self._probe_deadline:
-            self._acknowledge_due = True
+            self._acknowledge_due = self.wants_control = True
             self._probe_pause_s = min(2 * self._probe_pause_s, self._settings.longest_zero_window_probe_s)
             self._probe_deadline = now + self._probe_pause_s
+            self.deadline_moved = True
         if self._deadline is None or now < self._deadline:
             return
         if self.state is TcpState.SYN_SENT:
@@ -279,11 +275,13 @@ class TcpConnection:
         if state not in _EDGES[self.state]:
             raise LocalProtocolError(f"{self}: no way to {state.name}")
         self.state = state
+        self._measure_room()
 
     def _end(self, cause: CloseCause, text: str) -> None:
         self._set_state(TcpState.CLOSED)
         self._queue.clear()
         self._syn_due = self._acknowledge_due = False
+        self.wants_control = self._reset_due is not None
         self._deadline = self._acknowledge_deadline = self._probe_deadline = None
         self._emit(ConnectionClosed(self, cause, text))
 
@@ -291,6 +289,7 @@ class TcpConnection:
         """Every segment carries the acknowledgement that we owe (T10)."""
         self.rcv_acked = self.rcv_taken
         self._acknowledge_due = False
+        self.wants_control = self._syn_due or self._reset_due is not None
         self._acknowledge_deadline = None
         return Segment(self.local_port, self.remote_port, self.snd_nxt, self.rcv_taken, flags, self.rcv_wnd, payload)
 
@@ -305,18 +304,25 @@ class TcpConnection:
         elif self._probe_deadline is None:
             self._probe_pause_s = self._settings.zero_window_probe_s
             self._probe_deadline = now + self._probe_pause_s
+            self.deadline_moved = True
+
+    def _measure_room(self) -> None:
+        is_open = self.state is TcpState.ESTABLISHED
+        self.send_room = max(self._usable_window() - self._queue.length, 0) if is_open else 0
 
     def _note_progress(self, now: float) -> None:
         """After our side has ended, only silence for the whole linger time gives up (T14)."""
         if self.state in (TcpState.HALF_CLOSED, TcpState.DRAINING):
             self._deadline = now + self._settings.linger_s
+            self.deadline_moved = True
 
     def _plan_acknowledgement(self, now: float) -> None:
         """Much was taken: at once. Less: soon, so that data may carry it (T10)."""
         if seq_diff(self.rcv_taken, self.rcv_acked) >= self._acknowledge_bytes:
-            self._acknowledge_due = True
+            self._acknowledge_due = self.wants_control = True
         elif self._acknowledge_deadline is None:
             self._acknowledge_deadline = now + self._settings.acknowledge_delay_s
+            self.deadline_moved = True
 
     def _take_everything(self, now: float) -> None:
         """Nobody reads any more, but a phone that waits for its window would not read either."""
@@ -325,7 +331,7 @@ class TcpConnection:
             self._plan_acknowledgement(now)
 
     def _finish_if_drained(self) -> None:
-        if self.state is TcpState.DRAINING and not len(self._queue) and self.snd_una == self.snd_nxt:
+        if self.state is TcpState.DRAINING and not self._queue.length and self.snd_una == self.snd_nxt:
             self._reset_due = b""
             self._end(CloseCause.FINISHED, "")
 
@@ -342,8 +348,7 @@ class TcpConnection:
             self.rcv_nxt = self.rcv_taken = seq_add(segment.seq, 1)
             self.rcv_acked = self.rcv_nxt
             self._deadline = None
-            self._acknowledge_due = True
-            self._was_full = self.snd_wnd == 0
+            self._acknowledge_due = self.wants_control = True
             self._set_state(TcpState.ESTABLISHED)
             self._emit(ConnectionEstablished(self))
 
@@ -368,8 +373,9 @@ class TcpConnection:
             self._note_progress(now)
         self.snd_una = ack
         self._set_window(window, now)
-        was_full, self._was_full = self._was_full, self.send_room == 0
-        if was_full and not self._was_full:
+        was_full = self.send_room == 0
+        self._measure_room()
+        if was_full and self.send_room:
             self._emit(SendRoomOpened(self))
 
     def _receive_payload(self, segment: Segment, now: float) -> None:

@@ -8,32 +8,30 @@ from usbmux.mux.packet_buffer import PacketBuffer
 class SendBuffer:
     """A byte queue that hands out what was put in, in order, without copying whole chunks."""
 
-    __slots__ = ("_chunks", "_length")
+    __slots__ = ("_chunks", "length")
 
     def __init__(self) -> None:
         self._chunks: deque[bytes | memoryview | PacketBuffer] = deque()
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
+        self.length = 0
+        """Number of bytes that wait."""
 
     def append(self, data: bytes | PacketBuffer) -> None:
         """Put `data` at the end."""
         self._chunks.append(data)
-        self._length += len(data)
+        self.length += len(data)
 
     def take_buffer(self, count: int) -> PacketBuffer | None:
         """Remove and return the buffer that holds the first `count` bytes and no others, if there is one."""
         first = self._chunks[0]
         if not isinstance(first, PacketBuffer) or len(first) != count:
             return None
-        self._length -= count
+        self.length -= count
         self._chunks.popleft()
         return first
 
     def take(self, count: int) -> bytes | memoryview:
         """Remove and return the first `count` bytes; there must be as many."""
-        self._length -= count
+        self.length -= count
         first = self._chunks.popleft()
         if len(first) == count:
             return first.data if isinstance(first, PacketBuffer) else first
@@ -46,7 +44,7 @@ class SendBuffer:
     def clear(self) -> None:
         """Forget everything."""
         self._chunks.clear()
-        self._length = 0
+        self.length = 0
 
     def _take_views(self, count: int) -> list[memoryview]:
         taken: list[memoryview] = []

@@ -127,9 +127,9 @@ class MuxSession:
             return self._link_packets.popleft()
         if self._stray_resets:
             return self._encode(self._stray_resets.popitem(last=False)[1])
-        if (segment := self._next_control_segment()) is not None:
+        if self._control_turns and (segment := self._next_control_segment()) is not None:
             return self._encode(segment)
-        return self._next_data_packet()
+        return self._next_data_packet() if self._data_turns.waiting else None
 
     @property
     def deadline(self) -> float | None:
@@ -288,7 +288,9 @@ class MuxSession:
             self._control_turns.setdefault(connection)
         if count := connection.sendable:
             self._data_turns.join(connection, min(count, self._max_payload))
-        self._timers.plan(connection)
+        if connection.deadline_moved:
+            connection.deadline_moved = False
+            self._timers.plan(connection)
 
     def _limit_packet(self, now: float, *, is_new: bool) -> None:
         """A length that was no length may wait for 64 KiB that never come, and everything behind it with it."""

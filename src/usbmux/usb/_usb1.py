@@ -5,7 +5,7 @@ They have usb1's own names, so that a cast in `usbmux.usb.binding` is the whole 
 
 from __future__ import annotations
 
-import ctypes
+import ctypes  # noqa: TC003
 from collections.abc import Callable, Iterator
 from typing import Protocol
 

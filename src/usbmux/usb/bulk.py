@@ -38,7 +38,7 @@ class Transfer(Protocol):
         """Begin it, or raise UsbError."""
 
     def cancel(self) -> None:
-        """Have it end soon."""
+        """Have it end soon. No effect if it is not in flight."""
 
 
 class Endpoint(Protocol):
@@ -75,29 +75,23 @@ class PipeEvents(Protocol):
 
 
 class _InFlight:
-    """The transfers that libusb has now."""
+    """How many transfers libusb has now."""
 
     def __init__(self) -> None:
-        self._transfers: set[Transfer] = set()
-        self._is_empty = asyncio.Event()
-        self._is_empty.set()
+        self.count = 0
+        self._is_empty: asyncio.Future[None] | None = None
 
-    def add(self, transfer: Transfer) -> None:
-        if not self._transfers:
-            self._is_empty.clear()
-        self._transfers.add(transfer)
-
-    def remove(self, transfer: Transfer) -> None:
-        self._transfers.discard(transfer)
-        if not self._transfers:
-            self._is_empty.set()
-
-    def cancel(self) -> None:
-        for transfer in self._transfers:
-            transfer.cancel()
+    def ended(self, count: int) -> None:
+        self.count -= count
+        if not self.count and self._is_empty is not None:
+            self._is_empty.set_result(None)
+            self._is_empty = None
 
     async def wait_empty(self) -> None:
-        await self._is_empty.wait()
+        if self.count:
+            if self._is_empty is None:
+                self._is_empty = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._is_empty)
 
 
 class BulkReader:
@@ -138,7 +132,8 @@ class BulkReader:
     def stop(self) -> None:
         """Cancel all reads and submit none again; what they still bring is not lost."""
         self._is_running = False
-        self._in_flight.cancel()
+        for transfer in self._begins:
+            transfer.cancel()
 
     async def wait_idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -153,8 +148,7 @@ class BulkReader:
         ended = list(self._endpoint.take_ended())
         if not ended:
             return
-        for transfer in ended:
-            self._in_flight.remove(transfer)
+        self._in_flight.ended(len(ended))
         try:
             if pieces := self._pieces(ended):
                 self._events.data_received(pieces)
@@ -194,7 +188,7 @@ class BulkReader:
             self._is_running = False
             self._loop.call_soon(self._events.transfer_failed, error)
         else:
-            self._in_flight.add(transfer)
+            self._in_flight.count += 1
 
 
 class BulkWriter:
@@ -225,9 +219,10 @@ class BulkWriter:
         self._is_waited_for = False
         self._is_refusing = False
         self._slots_per_write = 1
-        self._idle = [endpoint.new_transfer() for _ in range(slots)]
-        for transfer in self._idle:
+        self._transfers = [endpoint.new_transfer() for _ in range(slots)]
+        for transfer in self._transfers:
             transfer.set_zero_packet(True)
+        self._idle = list(self._transfers)
         self._byte_count = 0
         """Of the writes in flight."""
 
@@ -256,7 +251,8 @@ class BulkWriter:
     def stop(self) -> None:
         """Cancel all writes and take no more."""
         self._is_running = False
-        self._in_flight.cancel()
+        for transfer in self._transfers:
+            transfer.cancel()
 
     def refuse(self) -> None:
         """Take no more, and let what is in flight end."""
@@ -273,7 +269,7 @@ class BulkWriter:
     def collect(self) -> None:
         """Look after the writes that have ended meanwhile."""
         for transfer in self._endpoint.take_ended():
-            self._in_flight.remove(transfer)
+            self._in_flight.ended(1)
             self._byte_count -= len(transfer.data)
             transfer.data = b""
             self._idle.append(transfer)
@@ -293,7 +289,7 @@ class BulkWriter:
             self._loop.call_soon(self._events.transfer_failed, error)
         else:
             self._byte_count += len(packet)
-            self._in_flight.add(transfer)
+            self._in_flight.count += 1
 
     def _submit_with_zero_packet(self, transfer: Transfer) -> None:
         try:

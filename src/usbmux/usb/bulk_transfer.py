@@ -74,7 +74,7 @@ class BulkTransfer:
             raise error_from_code(code, doing)
 
     def cancel(self) -> None:
-        """Ask libusb to end it, which it will, whatever it says to this."""
+        """Ask libusb to end it, which it will, whatever it says to this. No effect if it is not in flight."""
         self._cancel(self._pointer)
 
     def close(self) -> None:

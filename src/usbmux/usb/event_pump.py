@@ -13,7 +13,7 @@ from select import POLLIN
 from typing import Final, Protocol
 
 from usbmux.usb._usb1 import Context
-from usbmux.usb.binding import handle_events
+from usbmux.usb.binding import event_handler, handle_events
 
 _THREAD_WAIT_S: Final = 60
 
@@ -79,6 +79,7 @@ class DescriptorPump:
         self._context = context
         self._loop = loop
         self._loop_thread = threading.get_ident()
+        self._handle_now = event_handler(context)
         self._notes = _Notes(loop)
         self._is_handling = False
         self._is_running = False
@@ -131,7 +132,7 @@ class DescriptorPump:
             return
         self._is_handling = True
         try:
-            handle_events(self._context)
+            self._handle_now()
         finally:
             self._is_handling = False
             try:

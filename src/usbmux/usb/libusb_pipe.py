@@ -132,7 +132,6 @@ class LibusbPipe:
             LocalProtocolError: No slot is free.
         """
         self._writer.write(packet)
-        self._is_usable()
 
     async def close(self) -> None:
         """Stop all transfers and release the interface. Idempotent; `pipe_lost(None)` comes first."""
@@ -143,12 +142,12 @@ class LibusbPipe:
 
     def data_received(self, pieces: list[memoryview]) -> None:
         """Reads brought something."""
-        if self._is_usable() and self._receiver is not None:
+        if self._state is PipeState.RUNNING and self._receiver is not None:
             self._receiver.data_received(pieces)
 
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
-        if self._is_usable() and self._receiver is not None:
+        if self._state is PipeState.RUNNING and self._receiver is not None:
             self._receiver.slot_freed()
 
     def read_stalled(self) -> None:
@@ -167,16 +166,13 @@ class LibusbPipe:
             self._end(PipeState.LOST, error)
 
     def _collect(self) -> None:
+        if self._state is PipeState.RUNNING and self._sleep.has_slept():
+            self._end(PipeState.LOST, UsbDisconnectedError("the machine slept, and the phone may have forgotten us"))
         # Writes first: their slots are free then for what the reads bring about.
         try:
             self._writer.collect()
         finally:
             self._reader.collect()
-
-    def _is_usable(self) -> bool:
-        if self._state is PipeState.RUNNING and self._sleep.has_slept():
-            self._end(PipeState.LOST, UsbDisconnectedError("the machine slept, and the phone may have forgotten us"))
-        return self._state is PipeState.RUNNING
 
     def _end(self, state: PipeState, error: UsbError | None) -> None:
         self._set_state(state)
