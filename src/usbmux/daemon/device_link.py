@@ -157,6 +157,7 @@ class DeviceLink:
         self._loop: Final = loop
         self._counts: Final = counts
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = 0.0
         self._in_turn = False
         self._log_budget: Final = LogBudget()
 
@@ -219,18 +220,21 @@ class DeviceLink:
         self._arm_timer()
 
     def _transmit(self) -> None:
-        while self._pipe.has_free_slot() and (packet := self.session.packet_to_send(self.now())) is not None:
-            self._pipe.write(packet)
+        session, pipe = self.session, self._pipe
+        while session.wants_to_send and pipe.has_free_slot():
+            if (packet := session.packet_to_send(self.now())) is None:
+                return
+            pipe.write(packet)
 
     def _arm_timer(self) -> None:
+        """Too early does no harm: deadlines move away with nearly every packet, and timers cost more than they do."""
         deadline = self.session.deadline
+        if deadline is None or (self._timer is not None and self._armed_for <= deadline):
+            return
         if self._timer is not None:
-            if self._timer.when() == deadline:
-                return
             self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._handle_timer)
+        self._armed_for = deadline
+        self._timer = self._loop.call_at(deadline, self._handle_timer)
 
     def _handle_timer(self) -> None:
         self._timer = None

@@ -29,6 +29,7 @@ from usbmux.mux.segment import Flags, Segment, seq_add, seq_diff
 from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings
 
+_MASK: Final = 0xFFFFFFFF
 MAX_REASON_LENGTH: Final = 512
 """Longest RST text that is kept, in bytes."""
 
@@ -113,8 +114,9 @@ class TcpConnection:
     @property
     def sendable(self) -> int:
         """How many queued bytes fit into the phone's window."""
-        queued = self._queue.length
-        return max(min(queued, self._usable_window()), 0) if queued else 0
+        if not (queued := self._queue.length):
+            return 0
+        return max(min(queued, self._usable_window()), 0)
 
     # What the client does.
 
@@ -135,13 +137,15 @@ class TcpConnection:
         Raises:
             LocalProtocolError: More than was reported and not yet acknowledged.
         """
-        if self.state in (TcpState.DRAINING, TcpState.CLOSED):
+        state = self.state
+        if state is TcpState.DRAINING or state is TcpState.CLOSED:
             return
-        if not 0 <= count <= seq_diff(self.rcv_nxt, self.rcv_taken):
+        if not 0 <= count <= (self.rcv_nxt - self.rcv_taken) & _MASK:
             raise LocalProtocolError(f"{self}: acknowledging {count} bytes that were not received")
-        self.rcv_taken = seq_add(self.rcv_taken, count)
+        self.rcv_taken = (self.rcv_taken + count) & _MASK
         if count:
-            self._note_progress(now)
+            if state is not TcpState.ESTABLISHED:
+                self._note_progress(now)
             self._plan_acknowledgement(now)
 
     def shutdown_write(self, now: float) -> None:
@@ -208,17 +212,18 @@ class TcpConnection:
         Returns:
             Whether it was taken. If not, nothing has changed, and `receive_segment` has to decide.
         """
+        # This runs for every packet, so the helpers' calls are spared: the differences here cannot be negative.
         if (
             self.state is not TcpState.ESTABLISHED
             or seq != self.rcv_nxt
-            or count > self.rcv_wnd - seq_diff(seq, self.rcv_acked)
+            or count > self.rcv_wnd - ((seq - self.rcv_acked) & _MASK)
         ):
             return False
         if ack != self.snd_una or window != self.snd_wnd:
-            if not 0 <= seq_diff(ack, self.snd_una) <= seq_diff(self.snd_nxt, self.snd_una):
+            if (ack - self.snd_una) & _MASK > (self.snd_nxt - self.snd_una) & _MASK:
                 return False
             self._receive_acknowledgement(ack, window, now)
-        self.rcv_nxt = seq_add(seq, count)
+        self.rcv_nxt = (seq + count) & _MASK
         return True
 
     def handle_timer(self, now: float) -> None:
@@ -295,7 +300,7 @@ class TcpConnection:
 
     def _usable_window(self) -> int:
         """May be negative after the phone has shrunk its window."""
-        return self.snd_wnd - seq_diff(self.snd_nxt, self.snd_una)
+        return self.snd_wnd - ((self.snd_nxt - self.snd_una) & _MASK)
 
     def _set_window(self, window: int, now: float) -> None:
         self.snd_wnd = window
@@ -318,7 +323,7 @@ class TcpConnection:
 
     def _plan_acknowledgement(self, now: float) -> None:
         """Much was taken: at once. Less: soon, so that data may carry it (T10)."""
-        if seq_diff(self.rcv_taken, self.rcv_acked) >= self._acknowledge_bytes:
+        if (self.rcv_taken - self.rcv_acked) & _MASK >= self._acknowledge_bytes:
             self._acknowledge_due = self.wants_control = True
         elif self._acknowledge_deadline is None:
             self._acknowledge_deadline = now + self._settings.acknowledge_delay_s

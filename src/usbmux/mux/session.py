@@ -118,6 +118,11 @@ class MuxSession:
             del self._arrived[event.connection]
         return event
 
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether `packet_to_send` may have a packet; if not, it has none."""
+        return bool(self._control_turns or self._data_turns.waiting or self._link_packets or self._stray_resets)
+
     def packet_to_send(self, now: float) -> bytes | memoryview | None:
         """The next packet for the phone, or None. Call only when it can be sent at once."""
         self._now = now
@@ -330,7 +335,8 @@ class MuxSession:
             if (taken := connection.data_segment(self._max_payload)) is not None:
                 segment, buffer = taken
                 self._data_turns.spend(connection, len(segment.payload))
-                self._plan(connection)
+                if count := connection.sendable:
+                    self._data_turns.join(connection, min(count, self._max_payload))
                 return self._encode(segment, buffer)
         return None
 
