@@ -3,10 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from usbmux.client.blocking import Client
-from usbmux.client.compat import MuxDevice, MuxError, MuxVersionError, USBMux
-from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired, Listener
-from usbmux.client.watch import Watch
 from usbmux.control.address import Address, TcpAddress, UnixAddress, parse_address
 from usbmux.errors import (
     AddressError,
@@ -73,10 +69,25 @@ __all__ = [
 
 if TYPE_CHECKING:
     from usbmux.client.aio import AsyncClient, AsyncWatch
+    from usbmux.client.blocking import Client
+    from usbmux.client.compat import MuxDevice, MuxError, MuxVersionError, USBMux
+    from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired, Listener
+    from usbmux.client.watch import Watch
 else:
+    # What a program does not use, it does not pay for: the daemon needs no client, and few clients need asyncio.
+    _MODULES = {
+        "aio": {"AsyncClient", "AsyncWatch"},
+        "blocking": {"Client"},
+        "compat": {"MuxDevice", "MuxError", "MuxVersionError", "USBMux"},
+        "device": {"Device", "DeviceAttached", "DeviceDetached", "DeviceEvent", "DevicePaired", "Listener"},
+        "watch": {"Watch"},
+    }
 
     def __getattr__(name: str) -> object:
-        # asyncio takes longer to import than all the rest: only those who use it pay.
-        if name in ("AsyncClient", "AsyncWatch"):
-            return getattr(import_module("usbmux.client.aio"), name)
+        for module, names in _MODULES.items():
+            if name in names:
+                return getattr(import_module(f"usbmux.client.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return [*globals(), *set(__all__).difference(globals())]

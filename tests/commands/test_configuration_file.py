@@ -98,6 +98,14 @@ def test_listen_tables_become_listeners(files: Files) -> None:
         ('listen = "/a"\n', ":1", r"expected tables under \[\[listen\]\]"),
         ('\n[[listen]]\naddress = "/a"\n[[listen]]\naddress = "/b"\nudid = []\n', ":6", "unknown key 'udid'"),
         ('[[rule]]\nusers = [1]\n[[listen]]\nmode = "0660"\n', ":3", "address is missing"),
+        ('[[listen]]\naddress = "nonsense"\n', ":2", "'nonsense': a port is missing"),
+        ('[[listen]]\naddress = "0.0.0.0:5"\n', ":2", "0.0.0.0:5 can be reached from other computers"),
+        ('[[rule]]\nports = [1]\nusers = ["no such"]\n', ":3", "there is no user 'no such'"),
+        ('[[rule]]\nports = [1]\ngroups = ["no such"]\n', ":3", "there is no group 'no such'"),
+        ('\nsocket = "nonsense"\n', ":2", "'nonsense': a port is missing"),
+        ('socket = ["/a", "0.0.0.0:5"]\n', ":1", "0.0.0.0:5 can be reached from other computers"),
+        ('\nsocket-group = "no such"\n', ":2", "there is no group 'no such'"),
+        ('\nuser = "no such"\n', ":2", "there is no user 'no such'"),
         ("linger = \n", "", "Invalid value"),
         ("\xff\n".encode("latin-1").decode("utf-8", "surrogateescape"), "", "utf-8"),
     ],
@@ -124,6 +132,15 @@ def test_check_config_tells_what_was_read(files: Files, capsys: pytest.CaptureFi
     files.write("linge = 1\n")
     assert usbmuxd.main(["--config", str(files.main), "--check-config"]) == 2
     assert capsys.readouterr().err == f"usbmuxd: {files.main}:1: unknown key 'linge'\n"
+
+
+def test_check_config_finds_files_of_tls_that_are_missing(
+    files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pem = "".join(f'tls-{part} = "{tmp_path}/pem"\n' for part in ("certificate", "key", "client-ca"))
+    files.write(f'[[listen]]\naddress = "0.0.0.0:5"\n{pem}')
+    assert usbmuxd.main(["--config", str(files.main), "--check-config"]) == 2
+    assert f"cannot use {tmp_path}/pem" in capsys.readouterr().err
 
 
 def test_every_key_is_a_long_flag_and_most_flags_are_keys() -> None:

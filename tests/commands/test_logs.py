@@ -4,15 +4,17 @@ import json
 import logging
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from usbmux.commands.logs import FORMATS, Log
+from usbmux.daemon.complaints import Complaints
+from usbmux.daemon.peer import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAME = "usbmux.test"
 
@@ -111,3 +113,32 @@ def test_file_is_not_for_everybody_and_not_followed(start_log: StartsLog, tmp_pa
 def test_every_format_has_a_formatter() -> None:
     for form in FORMATS:
         Log(form, None)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="plays a full disk")
+def test_disk_is_full_that_is_said_once_and_the_log_can_be_ended(
+    start_log: StartsLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = start_log("text", Path("/dev/full"))
+    for number in range(3):
+        logging.getLogger(NAME).warning("line %d", number)
+    log.close()
+    said = capsys.readouterr().err
+    assert said == "the log cannot be written, and lines are lost: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("form", ["json", "logfmt"])
+def test_line_about_a_client_tells_who_it_is_in_fields_of_their_own(
+    start_log: StartsLog, tmp_path: Path, form: str
+) -> None:
+    start_log(form, tmp_path / "log")
+    complaints = Complaints(lambda: 0.0)
+    complaints.warn(Peer(uid=1000, gid=100, pid=os.getpid()), "client 7: refused", client=7)
+    line = (tmp_path / "log").read_text()
+    program = Path("/proc/self/comm").read_text().strip()
+    if form == "json":
+        told = json.loads(line)
+        assert [told[name] for name in ("client", "uid", "gid", "pid")] == [7, 1000, 100, os.getpid()]
+        assert told["message"] == "client 7: refused"
+    else:
+        assert f' message="client 7: refused" client=7 uid=1000 gid=100 pid={os.getpid()} program={program}' in line

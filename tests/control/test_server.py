@@ -312,6 +312,11 @@ def test_listening_notification_tag_0_in_encoding_of_listen(
     assert read(listening().notify(notification)) == (1, 8, 0, properties)
 
 
+def test_listening_same_notification_for_many_is_encoded_once() -> None:
+    first, *others = [listening().notify(Detached(77)) for _ in range(3)]
+    assert all(data is first for data in others)
+
+
 @pytest.mark.parametrize(
     ("data", "answer"),
     [

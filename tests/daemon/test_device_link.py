@@ -34,6 +34,18 @@ async def test_phone_sends_control_texts_they_are_logged_by_kind(
     ]
 
 
+async def test_stream_ended_every_line_about_it_and_its_phone_has_the_udid_as_a_field(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness = await serve(SimulatedPhone(UDID, ports={7: echo}))
+    client = await harness.stream(7)
+    client.close()
+    await until(lambda: "finished" in caplog.text)
+    about = [record for record in caplog.records if record.name in ("usbmux.daemon.device", "usbmux.daemon.stream")]
+    assert len(about) == 2
+    assert {getattr(record, "udid", None) for record in about} == {UDID}
+
+
 async def test_phone_unplugged_the_reason_is_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     harness = await serve(SimulatedPhone(UDID))
     await harness.attached()

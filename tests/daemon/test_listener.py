@@ -239,6 +239,25 @@ async def test_descriptors_have_run_out_even_the_spare_one_it_tries_again_later(
     listener.close()
 
 
+async def test_descriptors_have_run_out_but_nobody_waits_listener_goes_on_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted: list[socket.socket] = []
+    path = str(tmp_path / "usbmuxd")
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", RefusingSocket)
+        listener = listen(UnixAddress(path), accepted.append)
+    # Without descriptors the system says so before it looks for somebody.
+    RefusingSocket.failures = [OSError(errno.EMFILE, "none left"), BlockingIOError()]
+    listener.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        await until(lambda: accepted)
+    assert not caplog.messages
+    accepted[0].close()
+    listener.close()
+
+
 async def test_socket_handed_over_is_served_and_its_file_stays(tmp_path: Path) -> None:
     accepted: list[socket.socket] = []
     path = str(tmp_path / "usbmuxd")

@@ -11,7 +11,8 @@ import pytest
 
 from tests.daemon.harness import OTHER_UDID, UDID, RawClient, encode, turns, until
 from usbmux.control.address import TcpAddress
-from usbmux.daemon.client_link import MAX_OUTPUT, ClientLink
+from usbmux.daemon.client_link import ClientLink
+from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.farewell import Farewells
@@ -20,6 +21,7 @@ from usbmux.daemon.peer import Peer
 from usbmux.daemon.policy import WHOLE_VIEW
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
+from usbmux.daemon.unread import MAX_UNREAD, Unread
 from usbmux.testing import SimulatedPhone
 from usbmux.usb.pipe import UsbDeviceInfo
 
@@ -140,7 +142,7 @@ async def test_listener_never_reads_is_cut_off_at_the_bound_and_others_are_not(s
         count += 1
         assert count < 10_000
     length = len(encode(paired))
-    assert MAX_OUTPUT < count * length < MAX_OUTPUT + 400_000  # what waits in the daemon, and in the kernel
+    assert MAX_UNREAD < count * length < MAX_UNREAD + 400_000  # what waits in the daemon, and in the kernel
     assert len(await deaf.receive_to_end()) < 400_000
     await harness.quiet()
 
@@ -153,6 +155,8 @@ class Host:
         self.answerer = RequestAnswerer(self.registry, PairRecordStore(directory))
         self.farewells = Farewells(asyncio.get_running_loop())
         self.counts = Counts()
+        self.complaints = Complaints(asyncio.get_running_loop().time)
+        self.unread = Unread()
 
     def client_connected(
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import errno
 import os
 import socket
 import ssl
@@ -166,6 +167,40 @@ async def test_client_does_not_shake_hands_it_is_closed_and_others_are_served(
         async with asyncio.timeout(PATIENCE_S):
             assert await asyncio.get_running_loop().sock_recv(silent, 1) == b""
     await harness.stop()
+
+
+async def test_clients_that_shake_hands_are_too_many_the_next_is_closed_and_they_are_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "MAX_HANDSHAKES", 1)
+    address = site.harness.daemon.addresses[0]
+    assert isinstance(address, TcpAddress)
+    where = (address.host, address.port)
+    with socket.create_connection(where) as silent, socket.create_connection(where) as late:
+        silent.setblocking(False)
+        late.setblocking(False)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await asyncio.get_running_loop().sock_recv(late, 1) == b""
+        with pytest.raises(BlockingIOError):
+            silent.recv(1)
+    await until(lambda: not site.harness.daemon._fronts[0]._handshakes)
+    await ask(site, site.clients.issue_cert("lab"))
+
+
+async def test_no_descriptor_is_left_for_a_client_it_is_closed_and_the_next_is_served(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left() -> tuple[socket.socket, socket.socket]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socketpair", none_left)
+        reader, writer = await site.dial(site.clients.issue_cert("client"))
+        async with asyncio.timeout(PATIENCE_S):
+            with suppress(OSError):  # a reset is an end as well
+                assert await reader.read() == b""
+        await end(writer)
+    await ask(site, site.clients.issue_cert("lab"))
 
 
 async def test_daemon_ends_streams_end_and_nothing_is_left(site: Site) -> None:

@@ -124,6 +124,37 @@ def test_in_the_background_a_start_that_fails_is_told_by_status_and_words(folder
     assert not folder.pid_file.exists()
 
 
+@pytest.mark.parametrize("option", ["-l", "-P"])
+def test_in_the_background_a_file_that_cannot_be_made_is_named(folder: Folder, option: str) -> None:
+    failed = folder.run("--simulate", option, "/no/such/directory")
+    assert (failed.returncode, failed.stderr) == (1, "usbmuxd: /no/such/directory: No such file or directory\n")
+
+
+def test_in_the_background_relative_paths_are_those_of_the_caller(folder: Folder) -> None:
+    write_phones(folder.path)
+    where = ["-S", "./usbmuxd", "-P", "pid", "-l", "log", "-C", "records", "--config", "usbmuxd.toml"]
+    started = subprocess.run(
+        [*BACKGROUND, *where, "--simulate", "phones.toml"],
+        cwd=folder.path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (started.returncode, started.stderr) == (0, "")
+    assert folder.client().buid()
+    assert (folder.path / "records/SystemConfiguration.plist").exists()
+    pid = folder.pid()
+    folder.log.rename(folder.path / "log.1")
+    os.kill(pid, signal.SIGHUP)
+    wait_until(lambda: folder.log.exists() and "reloaded: " in folder.log.read_text())
+    assert "not reloaded" not in folder.log.read_text()
+    folder.run("-X")
+    folder.wait_gone(pid)
+    assert {path.name for path in folder.path.iterdir()} == {"log", "log.1", "records", "usbmuxd.toml", "phones.toml"}
+
+
 def test_pid_file_is_locked_a_second_daemon_is_refused(folder: Folder) -> None:
     folder.run("--simulate")
     refused = folder.run("--simulate", "-f", "-S", str(folder.path / "other"))
@@ -246,17 +277,35 @@ def test_user_is_given_it_becomes_that_user_without_any_capability(public: Path)
     assert {path.stat().st_uid for path in records.iterdir()} == {nobody.pw_uid}
 
 
+@pytest.mark.skipif(not is_root, reason="only root can become somebody else")
+def test_user_may_not_remove_what_root_made_it_stays_and_does_not_hinder_the_next_start(public: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    records = public / "records"
+    records.mkdir()
+    os.chown(records, nobody.pw_uid, nobody.pw_gid)
+    where = ["-S", str(public / "usbmuxd"), "-C", str(records), "-P", str(public / "pid")]
+    for _ in range(3):
+        with ChildProcess([*COMMAND, *where, "-U", "nobody", "--simulate"], environment=clean_environment()) as process:
+            process.wait_for_line("^usbmuxd ready")
+            assert len(Client(str(public / "usbmuxd")).devices()) == 1
+            assert process.stop() == 0
+        assert {path.name for path in public.iterdir()} == {"records", "usbmuxd", "usbmuxd.admin", "pid"}
+        assert (public / "pid").read_text() == ""
+        with pytest.raises(DaemonUnavailableError):  # at once, as if there were nothing
+            Client(str(public / "usbmuxd")).devices()
+
+
 def test_user_is_unknown_it_does_not_start(tmp_path: Path) -> None:
     command = [*COMMAND, "-S", str(tmp_path / "usbmuxd"), "-U", "no such user", "--simulate"]
     with ChildProcess(command, environment=clean_environment()) as process:
-        assert process.wait() == 1
+        assert process.wait() == 2
     assert "there is no user 'no such user'" in process.output
 
 
 def test_tcp_that_others_reach_is_refused(tmp_path: Path) -> None:
     command = [*COMMAND, "-S", "0.0.0.0:0", "--simulate"]
     with ChildProcess(command, environment=clean_environment()) as process:
-        assert process.wait() == 1
+        assert process.wait() == 2
     assert "can be reached from other computers" in process.output
 
 

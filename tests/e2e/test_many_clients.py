@@ -12,6 +12,10 @@ import pytest
 
 from tests.daemon.harness import encode
 from tests.e2e.usbmuxd import start_usbmuxd
+from usbmux.admin.message import SUFFIX, ClientActivity
+from usbmux.client.admin import AdminClient
+from usbmux.control.address import UnixAddress
+from usbmux.daemon.registry import MAX_LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +40,14 @@ def many_descriptors() -> Iterator[None]:
 
 def dial(path: Path, stack: ExitStack) -> socket.socket:
     sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+    sock.connect(str(path))  # with a timeout it would not wait for room in the daemon's queue
     sock.settimeout(PATIENCE_S)
-    sock.connect(str(path))
     return sock
+
+
+def listening(path: Path) -> int:
+    status = AdminClient(UnixAddress(f"{path}{SUFFIX}")).status(detailed=True)
+    return sum(client.what is ClientActivity.LISTENING for client in status.clients)
 
 
 def descriptors_of(pid: int) -> int:
@@ -57,7 +66,8 @@ def test_5000_clients_half_of_them_listening_are_served_and_forgotten(tmp_path: 
                 listener.sendall(LISTEN)
             for listener in clients[::2]:
                 assert listener.recv(16)
-            assert len(client.listeners()) == CLIENTS // 2
+            assert len(client.listeners()) == MAX_LISTED
+            assert listening(usbmuxd.socket_path) == CLIENTS // 2
             with client.connect(client.devices()[0], 7) as stream:
                 stream.sendall(b"still quick")
                 assert stream.recv(11) == b"still quick"

@@ -7,14 +7,19 @@ import resource
 import signal
 import socket
 import subprocess
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.daemon.harness import encode
 from tests.e2e.usbmuxd import COMMAND, UDIDS, Usbmuxd, start_usbmuxd
 from tests.support.daemon import clean_environment
 from tests.support.process import ChildProcess
 from usbmux import Client
+from usbmux.admin.message import SUFFIX
+from usbmux.client.admin import AdminClient
+from usbmux.control.address import UnixAddress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,19 +150,21 @@ def test_version_is_told() -> None:
     assert told.stdout.startswith("usbmuxd ")
 
 
-def test_descriptors_run_out_clients_wait_and_are_served_when_some_are_free(tmp_path: Path) -> None:
+def test_descriptors_are_few_newcomers_are_refused_before_records_and_status_find_none(tmp_path: Path) -> None:
     path = tmp_path / "usbmuxd"
-    limited = ["/bin/sh", "-c", 'ulimit -n 40; exec "$0" "$@"', *COMMAND, "-S", str(path), "--simulate"]
-    with ChildProcess(limited, environment=clean_environment()) as process:
+    options = ["-S", str(path), "-C", str(tmp_path / "records"), "--simulate"]
+    limited = ["/bin/sh", "-c", 'ulimit -n 80; exec "$0" "$@"', *COMMAND, *options]
+    with ChildProcess(limited, environment=clean_environment()) as process, ExitStack() as stack:
         process.wait_for_line("^usbmuxd ready")
-        greedy = [_connected(path) for _ in range(60)]
-        process.wait_for_line("cannot accept: .*Too many open files")
-        cpu = _cpu_seconds(process.pid)
-        for connection in greedy:
-            connection.close()
-        assert len(Client(str(path), timeout_s=20).devices()) == 1
-        assert _cpu_seconds(process.pid) - cpu < 0.3
+        clients = [stack.enter_context(_connected(path)) for _ in range(100)]
+        for refused in clients[40:]:
+            assert refused.recv(1) == b""
+        clients[0].sendall(encode({"MessageType": "ReadBUID"}))
+        assert b"<key>BUID</key>" in clients[0].recv(4096)
+        status = AdminClient(UnixAddress(f"{path}{SUFFIX}")).status(detailed=True)
+        assert len(status.clients) == 40
         assert process.stop() == 0
+    assert "ERROR" not in process.output
 
 
 def test_soft_limit_of_descriptors_is_raised(tmp_path: Path) -> None:
@@ -175,11 +182,6 @@ def _signal(process: ChildProcess, number: signal.Signals) -> None:
 
 def _connected(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(20)
     connection.connect(str(path))
     return connection
-
-
-def _cpu_seconds(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

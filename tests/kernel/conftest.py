@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kernel.bench import IS_FULL
 from tests.kernel.figures import Figures
 from tests.kernel.machine import make_initramfs, require_machine
 
@@ -27,7 +28,8 @@ def figures(request: pytest.FixtureRequest) -> Figures:
     return request.config.stash.setdefault(FIGURES, Figures())
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one_processor", "two_processors"])
+# Two of them are tried with phones as well, which in continuous integration is enough.
+@pytest.fixture(scope="module", params=[1, 2] if IS_FULL else [1])
 def processors(request: pytest.FixtureRequest) -> int:
     number: int = request.param
     return number

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # For continuous integration there are fewer rounds, and the other daemon has one guest only.
 BENCHES = [(1, OURS), (2, OURS), (2, DEBIANS)] + ([(1, DEBIANS)] if IS_FULL else [])
 REPLUGS = 100 if IS_FULL else 10
-KILLS = 20 if IS_FULL else 3
-UNPLUGS_AMID_TRANSFER = 20 if IS_FULL else 3
+KILLS = 20 if IS_FULL else 2
+UNPLUGS_AMID_TRANSFER = 20 if IS_FULL else 2
 # What is promised, and how much longer it may take where the guest's processors are emulated. It depends on what else
 # the machine does, so it decides in the full run only; the others print it.
 DETACHED_AFTER_S, ATTACHED_AFTER_S, PATIENCE = 0.5, 2.0, 4

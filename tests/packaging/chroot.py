@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 BASE = PROJECT / ".build/chroot"
 """What scripts/provision-chroot has made."""
-_ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
-_MOUNT = """\
+ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
+OVERLAY = """\
 set -e
 mount -t tmpfs tmpfs "$2"
 mkdir "$2/upper" "$2/work" "$2/root"
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 mount -t proc proc "$2/root/proc"
+"""
+"""For a shell in a mount namespace of its own: a layer over $1, in $2/root."""
+_MOUNT = f"""\
+{OVERLAY}
 echo mounted
 exec sleep infinity
 """
@@ -59,7 +63,7 @@ class Chroot:
             *self._inside(),
             "env",
             "--ignore-environment",
-            *_ENVIRONMENT,
+            *ENVIRONMENT,
             "chroot",
             *who,
             self._path("root"),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.packaging.chroot import Chroot, require_chroot
-from tests.packaging.tools import PROJECT, run, tool
+from tests.packaging.tools import PROJECT, build_package, run, tool
 from usbmux import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.process import ChildProcess
 
@@ -29,15 +30,6 @@ LEFT = re.compile(
     r"|/var/lib/dpkg/.*|/var/log/dpkg\.log|/root/usbmux_.*\.deb"  # dpkg's books, and what the test brought
     r"|/run/usbmuxd(\.admin)?"  # a daemon that has given up root cannot remove them; they end with the computer's run
 )
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for name in ("dh", "dh_python3", "dpkg-buildpackage"):
-        tool(name)
-    outcome = run(PROJECT / "scripts/deb", tmp_path_factory.mktemp("dist"), within_s=200)
-    assert outcome.returncode == 0, outcome.stderr
-    return Path(outcome.stdout.splitlines()[-1])
 
 
 @pytest.fixture
@@ -69,6 +61,22 @@ def test_package_takes_the_place_of_the_other_daemon(package: Path) -> None:
     for field in ("Provides", "Conflicts", "Replaces"):
         assert run("dpkg-deb", "--field", package, field).stdout == "usbmuxd\n"
     assert run("dpkg-deb", "--field", package, "Version").stdout == f"{__version__}\n"
+
+
+def test_package_made_again_elsewhere_and_under_another_umask_is_the_same(package: Path, tmp_path: Path) -> None:
+    again = build_package(tmp_path, umask=0o077, TZ="Asia/Tokyo", LC_ALL="C")
+
+    assert again.read_bytes() == package.read_bytes()
+
+
+def test_package_has_the_time_of_its_changelog(package: Path) -> None:
+    said = run(
+        "dpkg-parsechangelog", "--file", PROJECT / "packaging/debian/changelog", "--show-field", "Timestamp"
+    ).stdout
+    files = run("dpkg-deb", "--contents", package, environment={"TZ": "UTC"}).stdout.splitlines()
+    moment = datetime.fromtimestamp(int(said), UTC).strftime("%Y-%m-%d %H:%M")
+
+    assert {" ".join(line.split()[3:5]) for line in files} == {moment}
 
 
 def test_installed_daemon_serves_its_group_and_nobody_else(debian: Chroot) -> None:

@@ -7,13 +7,13 @@ from usbmux.client import operations
 from usbmux.client.blocking_connection import BlockingConnection, deadline_after
 from usbmux.client.endpoint import timed_out
 from usbmux.client.operations import DEFAULT_TIMEOUT_S, Operation, client_identity
-from usbmux.client.watch import Watch
 from usbmux.control.address import address_from_environment, parse_address
 
 if TYPE_CHECKING:
     import socket
 
     from usbmux.client.device import Device, Listener
+    from usbmux.client.watch import Watch
     from usbmux.control.address import Address
 
 T = TypeVar("T")
@@ -87,6 +87,8 @@ class Client:
         Args:
             reconnect: Outlive the daemon: when it is back, only the differences are reported.
         """
+        from usbmux.client.watch import Watch  # here, because most programs only ask or connect
+
         return Watch(lambda: self._perform(operations.listen()), reconnect=reconnect)
 
     def buid(self) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
@@ -9,7 +10,7 @@ from typing import Final, NoReturn, TypeVar
 from usbmux import __version__
 from usbmux.admin.message import SUFFIX
 from usbmux.commands.configuration_file import DEFAULT_PATH
-from usbmux.commands.listen_tables import listen_settings, octal_mode, rule, table_from_text
+from usbmux.commands.listen_tables import group_id, listen_address, listen_settings, octal_mode, rule, table_from_text
 from usbmux.commands.logs import FORMATS
 from usbmux.commands.tracing import add_trace_options
 from usbmux.control.address import parse_address
@@ -79,7 +80,7 @@ def _add_process_options(parser: argparse.ArgumentParser) -> None:
     add("-f", "--foreground", action="store_true", help="stay in the foreground")
     add("-s", "--systemd", action="store_true", help="run under systemd: in the foreground, and -z")
     add("-u", "--udev", action="store_true", help="run from a udev rule: -n and -z")
-    add("-U", "--user", metavar="USER", help="become USER after the start, for good")
+    add("-U", "--user", metavar="USER", type=_checked(_user), help="become USER after the start, for good")
     add(
         "-P",
         "--pidfile",
@@ -98,6 +99,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
         "--socket",
         metavar="ADDRESS",
         action="append",
+        type=_checked(_listen_address),
         help="where to listen, repeatable (default: USBMUXD_SOCKET_ADDRESS, else the system's usbmuxd address)",
     )
     add(
@@ -110,6 +112,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--socket-group",
         metavar="GROUP",
+        type=_checked(group_id),
         help=f"group of Unix sockets (default: {DEFAULT_GROUP} if there is such a group, else the daemon's)",
     )
     add(
@@ -240,6 +243,19 @@ def _usb_mode(text: str) -> int:
     if text not in ("1", "2", "3", "4", "5"):
         raise ValueError(f"{text!r} is no USB mode, which are 1 to 5")
     return int(text)
+
+
+def _user(text: str) -> str:
+    if sys.platform != "win32":
+        from usbmux.commands.privileges import find_user
+
+        find_user(text)
+    return text
+
+
+def _listen_address(text: str) -> str:
+    listen_address(text)
+    return text
 
 
 def _local_address(text: str) -> object:

@@ -11,10 +11,11 @@ _UMASK: Final = 0o077
 
 
 def run_in_background(work: Callable[[Callable[[], None]], int]) -> int:
-    """Run `work` as a daemon: in a session of its own, in /, without a terminal. Returns in two processes.
+    """Run `work` as a daemon, in a session of its own, without a terminal, in / once it is ready.
 
-    In the calling process it returns 0 once the daemon is ready, or the daemon's status if that has ended before. What
-    the daemon says on stderr until it is ready is seen by the caller. In the daemon it returns the status of `work`.
+    Returns in two processes. In the calling process it returns 0 once the daemon is ready, or the daemon's status if
+    that has ended before. What the daemon says on stderr until it is ready is seen by the caller. In the daemon it
+    returns the status of `work`.
 
     Args:
         work: Runs in the daemon. Gets a function to call when it is ready, and returns an exit status.
@@ -41,7 +42,6 @@ def _await_status(pipe: int, child: int) -> int:
 
 
 def _be_daemon(work: Callable[[Callable[[], None]], int], pipe: int) -> int:
-    os.chdir("/")
     os.umask(_UMASK)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -58,6 +58,7 @@ def _be_daemon(work: Callable[[Callable[[], None]], int], pipe: int) -> int:
     def ready() -> None:
         sys.stderr.flush()
         os.dup2(null, 2)
+        os.chdir("/")  # not before: paths are the caller's
         tell(ExitCode.OK)
 
     status: int = ExitCode.FAILURE

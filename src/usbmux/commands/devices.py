@@ -1,6 +1,5 @@
 """``usbmux list`` and ``usbmux watch``: which phones are there, and which come and go."""
 
-import json
 from dataclasses import asdict
 
 from usbmux.client.blocking import Client
@@ -15,7 +14,7 @@ def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
     """Print the attached phones: a UDID a line, or a table, or one JSON document."""
     devices = Client(address).devices()
     if as_json:
-        print(json.dumps([asdict(device) for device in devices], indent=4), flush=True)
+        print(_json([asdict(device) for device in devices], indent=4), flush=True)
     elif detailed:
         print(table([_HEADINGS, *map(_row, devices)]), flush=True)
     elif devices:
@@ -47,7 +46,13 @@ def _row(device: Device) -> tuple[str, ...]:
 
 
 def _event_json(event: DeviceEvent) -> str:
-    return json.dumps({"event": _event_name(event), **asdict(event.device)})
+    return _json({"event": _event_name(event), **asdict(event.device)})
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    import json  # here, because what people read is not JSON
+
+    return json.dumps(value, indent=indent)
 
 
 def _event_name(event: DeviceEvent) -> str:

@@ -68,7 +68,8 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
         _abandon_stdout()
         return ExitCode.OK
     except OSError as error:
-        complain(program, error.strerror or str(error))
+        text = error.strerror or str(error)
+        complain(program, text if error.filename is None else f"{error.filename}: {text}")
         return ExitCode.FAILURE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

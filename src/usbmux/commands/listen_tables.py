@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from usbmux.control.address import TcpAddress, UnixAddress, parse_address
+from usbmux.control.address import Address, TcpAddress, UnixAddress, parse_address
 from usbmux.daemon.listen_settings import ListenSettings, TlsSettings
 from usbmux.daemon.policy import ALL_PORTS, Permission, RecordAccess, Rule
-from usbmux.errors import AddressError
+from usbmux.errors import UsbmuxError
 
 Table = Mapping[str, object]
 LISTEN_KEYS: Final = {
@@ -63,11 +63,12 @@ def listen_settings(table: Table) -> ListenSettings:
     _check_keys(table, LISTEN_KEYS)
     if "address" not in table:
         raise ValueError("address is missing")
-    try:
-        address = parse_address(_text(table, "address"))
-    except AddressError as error:
-        raise ValueError(str(error)) from error
+    text = _text(table, "address")
     tls = _tls(table)
+    try:
+        address = listen_address(text, tls)
+    except UsbmuxError as error:
+        raise ValueError(f"address: {error}") from error
     if tls is not None and isinstance(address, UnixAddress):
         raise ValueError("TLS is for TCP; a Unix socket knows its clients")
     if isinstance(address, TcpAddress) and ("mode" in table or "group" in table):
@@ -90,9 +91,24 @@ def rule(table: Table) -> Rule:
     _check_keys(table, RULE_KEYS)
     return Rule(
         permission=_permission(table),
-        uids=frozenset(user_id(name) for name in _list(table, "users")),
-        gids=frozenset(group_id(name) for name in _list(table, "groups")),
+        uids=_ids(table, "users", user_id),
+        gids=_ids(table, "groups", group_id),
     )
+
+
+def listen_address(text: str, tls: TlsSettings | None = None) -> Address:
+    """Read an address to listen at.
+
+    Raises:
+        AddressError: It is none.
+        ConfigurationError: Other computers would reach it, and it is without TLS.
+    """
+    address = parse_address(text)
+    if isinstance(address, TcpAddress):
+        from usbmux.daemon.tls import check_exposure  # here, because most listeners are Unix sockets
+
+        check_exposure(ListenSettings(address, tls=tls))
+    return address
 
 
 def octal_mode(text: str) -> int:
@@ -146,6 +162,14 @@ def _list(table: Table, key: str) -> list[object]:
     if not isinstance(value, list):
         raise ValueError(f"{key}: expected an array, got {value!r}")
     return value
+
+
+def _ids(table: Table, key: str, id_of: Callable[[object], int]) -> frozenset[int]:
+    names = _list(table, key)
+    try:
+        return frozenset(map(id_of, names))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def _permission(table: Table) -> Permission:

@@ -6,10 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
+from usbmux.daemon.peer import Peer
+
 FORMATS: Final = ("text", "logfmt", "json", "journald")
+_ABOUT: Final = ("client", "udid", "device")
 _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """Of syslog, see sd-daemon(3)."""
 
@@ -24,7 +28,7 @@ class Log:
 
     def __init__(self, form: str, path: Path | None) -> None:
         self._path: Final = path and path.absolute()
-        self._handler: logging.StreamHandler[TextIO] = logging.StreamHandler(sys.stderr)
+        self._handler: Final = _Handler(sys.stderr)
         self._handler.setFormatter(_FORMATTERS[form]())
         self._file: TextIO | None = None
 
@@ -51,20 +55,39 @@ class Log:
         # Line-buffered, and private: it tells who uses which phone.
         file = open(self._path, "a", buffering=1, encoding="utf-8", opener=_open_private)  # noqa: SIM115 - stays open
         self._handler.setStream(file)
-        if self._file is not None:
-            self._file.close()
+        self._handler.is_failing = False
+        self._close_file()
         self._file = file
 
     def close(self) -> None:
         """Log no more, and close the file."""
         logging.getLogger().removeHandler(self._handler)
+        self._close_file()
+
+    def _close_file(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of lines that are lost, which was said before
+                self._file.close()
             self._file = None
 
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o640)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Says once that lines are lost, for want of room as a rule. Python's own would say it at length of every line."""
+
+    is_failing = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.is_failing:
+            self.is_failing = True
+            with suppress(OSError):  # stderr may be what fails
+                print(f"the log cannot be written, and lines are lost: {error}", file=sys.stderr, flush=True)
 
 
 class _TextFormatter(logging.Formatter):
@@ -82,7 +105,7 @@ class _JournalFormatter(logging.Formatter):
 
 class _LogfmtFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return " ".join(f"{key}={_quoted(value)}" for key, value in _fields(record, super().format).items())
+        return " ".join(f"{key}={_quoted(str(value))}" for key, value in _fields(record, super().format).items())
 
 
 class _JsonFormatter(logging.Formatter):
@@ -98,14 +121,19 @@ _FORMATTERS: Final[dict[str, Callable[[], logging.Formatter]]] = {
 }
 
 
-def _fields(record: logging.LogRecord, message: Callable[[logging.LogRecord], str]) -> dict[str, str]:
+def _fields(record: logging.LogRecord, message: Callable[[logging.LogRecord], str]) -> dict[str, str | int]:
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-    return {
+    fields: dict[str, str | int] = {
         "time": f"{seconds}.{int(record.msecs):03}Z",
         "level": record.levelname.lower(),
         "logger": record.name,
         "message": message(record),
     }
+    # Whom the line is about, for programs that look for it; the message says it too.
+    fields |= {name: value for name in _ABOUT if (value := getattr(record, name, None)) is not None}
+    if isinstance(peer := getattr(record, "peer", None), Peer):
+        fields |= peer.fields
+    return fields
 
 
 def _quoted(value: str) -> str:

@@ -19,6 +19,18 @@ def restrict() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
+def find_user(user: str) -> pwd.struct_passwd:
+    """The user of that name or number.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    try:
+        return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except (KeyError, OverflowError) as error:
+        raise ConfigurationError(f"there is no user {user!r}") from error
+
+
 def become(user: str) -> None:
     """Become that user for good, with the user's groups and without any capability.
 
@@ -26,10 +38,7 @@ def become(user: str) -> None:
         ConfigurationError: There is no such user.
         OSError: We may not.
     """
-    try:
-        entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-    except KeyError as error:
-        raise ConfigurationError(f"there is no user {user!r}") from error
+    entry = find_user(user)
     if os.getuid() == entry.pw_uid != 0:
         return
     if os.getuid() != 0:

@@ -1,22 +1,15 @@
 """The options of ``usbmuxd`` that write down what crosses between it and the phones."""
 
 import argparse
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from usbmux import __version__
-from usbmux.capture.lines import LineTrace
-from usbmux.capture.output import Output, open_output
-from usbmux.capture.pcapng_trace import PcapngTrace
-from usbmux.capture.recording import Recorder
 from usbmux.capture.trace_hub import TraceHub, TraceSink
 
-_KINDS: Final[dict[str, Callable[[Output], TraceSink]]] = {
-    "trace": LineTrace,
-    "capture": lambda output: PcapngTrace(output, f"usbmuxd {__version__}"),
-    "record": Recorder,
-}
+if TYPE_CHECKING:
+    from usbmux.capture.output import Output
+
 _HELP: Final = {
     "trace": "write a line for every packet to and from phones",
     "capture": "the same as a pcapng file, for Wireshark",
@@ -33,7 +26,7 @@ def add_trace_options(parser: argparse.ArgumentParser) -> None:
 
 def check_trace_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """End the program if the options exclude each other."""
-    paths = [path for path in (getattr(options, name) for name in _KINDS) if path is not None]
+    paths = [path for path in (getattr(options, name) for name in _HELP) if path is not None]
     if len(paths) > len(set(paths)):
         parser.error("two traces cannot be written to one file")
 
@@ -44,11 +37,34 @@ def add_traces(hub: TraceHub, options: argparse.Namespace, stack: ExitStack) -> 
     Raises:
         UsbmuxError: A file cannot be written.
     """
-    for name, kind in _KINDS.items():
+    for name in _HELP:
         path: str | None = getattr(options, name)
         if path is not None:
-            output = open_output(path)
-            stack.callback(output.close)
-            sink = kind(output)
-            hub.add(sink)
-            stack.callback(hub.remove, sink)
+            _add_trace(hub, name, path, stack)
+
+
+def _add_trace(hub: TraceHub, kind: str, path: str, stack: ExitStack) -> None:
+    from usbmux.capture.output import open_output
+
+    output = open_output(path)
+    stack.callback(output.close)
+    sink = _sink(kind, output)
+    hub.add(sink)
+    stack.callback(hub.remove, sink)
+
+
+def _sink(kind: str, output: "Output") -> TraceSink:
+    # Imported here: hardly any daemon writes a trace from its start, and none should wait for what it does not use.
+    match kind:
+        case "trace":
+            from usbmux.capture.lines import LineTrace
+
+            return LineTrace(output)
+        case "capture":
+            from usbmux.capture.pcapng_trace import PcapngTrace
+
+            return PcapngTrace(output, f"usbmuxd {__version__}")
+        case _:
+            from usbmux.capture.recording import Recorder
+
+            return Recorder(output)

@@ -21,6 +21,7 @@ from usbmux.commands.configuration_file import (
 )
 from usbmux.commands.daemon_parser import DEFAULT_GROUP, NONE, PROGRAM, DaemonParser, daemon_parser, file_keys
 from usbmux.commands.daemon_process import DaemonProcess
+from usbmux.commands.descriptors import allowed_by_descriptors, raise_limit
 from usbmux.commands.exits import ExitCode, complain, run_guarded
 from usbmux.commands.listen_tables import group_id, listen_settings, rule
 from usbmux.commands.logs import Log
@@ -63,8 +64,9 @@ class Choices:
 
     @property
     def limits(self) -> ClientLimits:
-        """How many clients there may be."""
-        return ClientLimits(self.options.max_clients, self.options.max_clients_for_each_user)
+        """How many clients there may be, as far as this process may have descriptors for them."""
+        options = self.options
+        return allowed_by_descriptors(ClientLimits(options.max_clients, options.max_clients_for_each_user))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,9 +78,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(PROGRAM, str(error))
         return ExitCode.USAGE
     if choices.options.check_config:
-        print(f"{PROGRAM}: the configuration is right: {', '.join(map(str, choices.files)) or 'no files'}")
-        return ExitCode.OK
+        return _check(choices)
+    if choices.options.config not in (None, NONE):
+        said += ["--config", str(Path(choices.options.config).absolute())]  # read again from another directory
     return run_guarded(PROGRAM, lambda: _begin(choices, said))
+
+
+def _check(choices: Choices) -> int:
+    """What reading has not checked: the files that others name."""
+    from usbmux.daemon.tls import server_context
+
+    try:
+        for listen in choices.listen:
+            if listen.tls is not None:
+                server_context(listen.tls)
+    except ConfigurationError as error:
+        complain(PROGRAM, str(error))
+        return ExitCode.USAGE
+    print(f"{PROGRAM}: the configuration is right: {', '.join(map(str, choices.files)) or 'no files'}")
+    return ExitCode.OK
 
 
 def read_choices(arguments: Sequence[str]) -> Choices:
@@ -165,7 +183,7 @@ def _run(
     log = Log(options.log_format or ("journald" if options.systemd else "text"), options.logfile)
     manager = ServiceManager(os.environ)
     phones = _simulated_phones(options.simulate)
-    _raise_descriptor_limit()
+    raise_limit(PROGRAM)
     # The selector loop also on Windows: sockets are read by readiness.
     with ExitStack() as stack, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         stack.callback(log.close)
@@ -205,16 +223,13 @@ def _settings(choices: Choices, manager: ServiceManager) -> DaemonSettings:
 def _named(options: argparse.Namespace) -> Sequence[ListenSettings]:
     """What ``-S`` says, or the environment."""
     addresses = [parse_address(text) for text in options.socket or ()] or [address_from_environment(os.environ)]
-    group = _socket_group(options.socket_group)
+    group = _socket_group(options)
     return [ListenSettings(address, mode=options.socket_mode, group=group) for address in addresses]
 
 
-def _socket_group(name: str | None) -> int | None:
-    if name is not None:
-        try:
-            return group_id(name)
-        except ValueError as error:
-            raise ConfigurationError(f"--socket-group: {error}") from error
+def _socket_group(options: argparse.Namespace) -> int | None:
+    if options.socket_group is not None:
+        return int(options.socket_group)
     if not hasattr(os, "geteuid") or os.geteuid() != 0:  # who is not root cannot give files away
         return None
     try:
@@ -247,7 +262,9 @@ def _admin(
         return ListenSettings(UnixAddress(str(handed.getsockname())), handed=handed)
     if options.admin_socket not in (None, NONE):
         return ListenSettings(UnixAddress(options.admin_socket), mode=_OWNER_ONLY)
-    path = next((each.address.path for each in listen if isinstance(each.address, UnixAddress)), None)
+    # Not beside a socket with a view of its own: its folder may be shared with those who are to see no more.
+    whole = (each.address for each in listen if each.permission is None)
+    path = next((address.path for address in whole if isinstance(address, UnixAddress)), None)
     if options.admin_socket == NONE or path is None:
         return None
     if len(os.fsencode(path + SUFFIX)) > _MAX_PATH_LENGTH:
@@ -300,7 +317,7 @@ def _buses(options: argparse.Namespace, phones: "Sequence[SimulatedPhone]") -> l
 def _simulated_phones(choice: str | None) -> "list[SimulatedPhone]":
     if choice is None:
         return []
-    from usbmux.testing import default_phones, load_phones
+    from usbmux.testing.config import default_phones, load_phones
 
     return default_phones(int(choice)) if choice.isdecimal() else load_phones(choice)
 
@@ -316,19 +333,6 @@ def _judge(phones: "list[SimulatedPhone]") -> int:
 def _tell_ready(daemon: Daemon) -> None:
     where = ", ".join(str(address) for address in daemon.addresses)
     print(f"{PROGRAM} ready: {where}", file=sys.stderr, flush=True)
-
-
-def _raise_descriptor_limit() -> None:
-    """Every client and every stream is a descriptor; the usual soft limit of 1024 is no intention."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError) as error:
-        complain(PROGRAM, f"cannot raise the limit of open files: {error}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Rules C39 to C42 of docs/protocol/control.md. Nothing is opened or looked up here.
 """
 
-import ipaddress
 import re
 import sys
 from collections.abc import Mapping
@@ -101,6 +100,8 @@ def _parse_endpoint(text: str) -> TcpAddress:
 
 
 def _check_v6(host: str) -> str:
+    import ipaddress  # here, because hardly any address is one
+
     try:
         ipaddress.IPv6Address(host)
     except ValueError as error:

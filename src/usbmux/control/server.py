@@ -5,6 +5,7 @@ Rules C2, C3, C5, C13, C28 and C31 to C33 of docs/protocol/control.md.
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from usbmux.control import binary_codec, plist_codec
@@ -149,7 +150,7 @@ class ServerSession:
         """
         if self._state is not ServerState.LISTENING:
             raise LocalProtocolError(f"notification while {self._state.value}")
-        return _encode(message, self._is_listener_plist, _NOTIFICATION_TAG)
+        return _encode_notification(message, self._is_listener_plist)
 
     def take_trailing_data(self) -> bytes:
         """Remove and return what the client sent behind Connect.
@@ -206,3 +207,9 @@ def _encode(message: Reply | Notification, is_plist: bool, tag: int) -> bytes:
         return Frame(1, MessageType.PLIST, tag, plist_codec.encode(message)).encode()
     message_type, payload = binary_codec.encode(message)
     return Frame(0, message_type, tag, payload).encode()
+
+
+@lru_cache(maxsize=256)
+def _encode_notification(message: Notification, is_plist: bool) -> bytes:
+    """Kept, because what happens is told to every listener in the same bytes: encoding takes longer than sending."""
+    return _encode(message, is_plist, _NOTIFICATION_TAG)

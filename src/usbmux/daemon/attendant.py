@@ -144,10 +144,12 @@ class DeviceAttendant:
             if await link.ready:
                 device_id = self._registry.attach(link).device_id
                 life.attached(device_id, self._counts.phone_attached(pipe.info.serial_number))
-                logger.info("%s: attached as device %d at %s", pipe.info.serial_number, device_id, candidate.name)
+                fields = {"udid": pipe.info.serial_number, "device": device_id}
+                where = (pipe.info.serial_number, device_id, candidate.name)
+                logger.info("%s: attached as device %d at %s", *where, extra=fields)
                 self._settle(candidate)
             reason = await link.ended
-            logger.info("%s: %s", pipe.info.serial_number, reason)
+            logger.info("%s: %s", pipe.info.serial_number, reason, extra={"udid": pipe.info.serial_number})
             return reason, link.is_gone
         finally:
             link.shut_down("usbmuxd ends the link")

@@ -9,6 +9,7 @@ from typing import Final, Protocol, assert_never
 from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, Notification, Reply, Result, ResultCode
 from usbmux.control.server import RequestInvalid, RequestReceived, ServerSession, ServerState
+from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import ConnectResult, Counts
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
@@ -17,16 +18,17 @@ from usbmux.daemon.policy import View
 from usbmux.daemon.readiness import Readiness
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import Answerable, RequestAnswerer
+from usbmux.daemon.unread import Unread
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.client")
 
 READ_SIZE: Final = 65536
-MAX_OUTPUT: Final = 1 << 20
-"""Unread output, in bytes, at which a client is cut off."""
 REQUEST_TIMEOUT_S: Final = 30.0
 """How long a request may take to arrive, and the first one to begin."""
+REQUESTS_A_TURN: Final = 2
+"""Of one client: then the loop looks after the phones and the others."""
 _CONNECT_RESULTS: Final = {
     CloseCause.REFUSED: ConnectResult.REFUSED,
     CloseCause.UNANSWERED: ConnectResult.UNANSWERED,
@@ -42,6 +44,8 @@ class ClientHost(Protocol):
     answerer: RequestAnswerer
     farewells: Farewells
     counts: Counts
+    complaints: Complaints
+    unread: Unread
 
     def client_connected(
         self, client: "ClientLink", sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
@@ -53,7 +57,10 @@ class ClientHost(Protocol):
 
 
 class ClientLink:
-    """One client in the request phase or listening. Implements `Subscriber`, `StreamHandler` and `ClientOwner`."""
+    """One client in the request phase or listening.
+
+    Implements `Subscriber`, `Asker`, `StreamHandler` and `ClientOwner`.
+    """
 
     def __init__(
         self,
@@ -67,6 +74,7 @@ class ClientLink:
         self.number: Final = number
         self.peer: Final = peer
         self.view: Final = view
+        self._log: Final = logging.LoggerAdapter(logger, {"client": number, "peer": peer})
         self._loop: Final = loop
         self._host: Final = host
         self._sock: Final = sock
@@ -74,6 +82,7 @@ class ClientLink:
         self._output = bytearray()
         self._stream: DeviceStream | None = None
         self._answering: asyncio.Task[None] | None = None
+        self._going_on: asyncio.Handle | None = None
         self._readiness: Final = Readiness(loop, sock, on_readable=self._on_readable, on_writable=self._on_writable)
         self._input_ended = False
         self._finished = False
@@ -113,6 +122,10 @@ class ClientLink:
         """See `Subscriber`."""
         self._send(self._session.notify(message))
 
+    def complain(self, text: str, *arguments: object) -> None:
+        """See `Asker`."""
+        self._host.complaints.warn(self.peer, f"%s: {text}", self, *arguments, client=self.number)
+
     def close(self) -> None:
         """Give up the client now."""
         self._finish()
@@ -140,31 +153,40 @@ class ClientLink:
 
     def _serve(self) -> None:
         """Answer what has been asked, one request after the other, as long as the client takes the answers."""
+        served = 0
         try:
             while not self._busy() and (event := self._session.next_event()) is not None:
+                served += 1
+                if served == REQUESTS_A_TURN:
+                    self._going_on = self._loop.call_soon(self._go_on)
+                self._end_patience()  # the next request has a time of its own
                 match event:
                     case RequestInvalid(code, reason):
-                        logger.info("%s: answered %d: %s", self, code, reason)
+                        self._log.info("%s: answered %d: %s", self, code, reason)
                         self._reply(Result(code))
                     case RequestReceived(request):
                         self._serve_request(request)
                     case _:
                         assert_never(event)
         except RemoteProtocolError as error:
-            logger.info("%s: closed: %s", self, error)
+            self._log.info("%s: closed: %s", self, error)
             self._finish()
         self._finish_if_done()
         self._limit_patience()
 
+    def _go_on(self) -> None:
+        self._going_on = None
+        self._serve()
+
     def _serve_request(self, request: Listen | Connect | Answerable) -> None:
-        logger.info("%s: %s", self, request)
+        self._log.info("%s: %s", self, request)
         match request:
             case Listen():
                 self._listen()
             case Connect():
                 self._connect(request)
             case _:
-                answer = self._host.answerer.answer(request, self.view)
+                answer = self._host.answerer.answer(request, self)
                 if isinstance(answer, Reply):
                     self._reply(answer)
                 else:
@@ -194,13 +216,13 @@ class ClientLink:
             self._reply_to_connect(ConnectResult.NO_PHONE)
             return
         if not self.view.allows_port(request.port):
-            logger.warning("%s: may not connect to port %d", self, request.port)
+            self.complain("may not connect to port %d", request.port)
             self._reply_to_connect(ConnectResult.NOT_ALLOWED)
             return
         try:
             self._stream = link.connect(request.port, self)
         except LocalProtocolError as error:
-            logger.warning("%s: %s", self, error)
+            self.complain("%s", error)
             self._reply_to_connect(ConnectResult.NOT_POSSIBLE)
             return
         self._readiness.read(False)
@@ -237,25 +259,27 @@ class ClientLink:
         if self._finished:
             self._host.counts.connects[result] += 1
             return
-        logger.info("%s: %s: %s %s", self, stream, cause.name.lower(), text)
+        self._log.info("%s: %s: %s %s", self, stream, cause.name.lower(), text)
         self._reply_to_connect(result)
         self._serve()
 
     # The socket
 
     def _busy(self) -> bool:
-        """Whether something must happen before the next request: an answer, or the client reading the last ones."""
-        return self._finished or self._stream is not None or self._answering is not None or bool(self._output)
+        """Whether something comes before the next request: an answer, that the client reads the last, a turn."""
+        is_answering = self._stream is not None or self._answering is not None
+        return self._finished or is_answering or self._going_on is not None or bool(self._output)
 
     def _send(self, data: bytes) -> None:
         if self._finished:
             return
         self._output += data
-        if len(self._output) > MAX_OUTPUT:
-            logger.warning("%s: cut off: %d bytes unread", self, len(self._output))
-            self._finish()
-        elif not self._readiness.is_writing:
+        self._host.unread.add(self.peer.uid, len(data))
+        if not self._readiness.is_writing:
             self._flush()
+        if self._host.unread.is_too_much(self.peer.uid, len(self._output)):
+            self.complain("cut off: %d bytes unread", len(self._output))
+            self._finish()
 
     def _flush(self) -> None:
         try:
@@ -266,6 +290,7 @@ class ClientLink:
             self._finish()
             return
         del self._output[:taken]
+        self._host.unread.add(self.peer.uid, -taken)
         if self._output:
             self._readiness.write(True)
         else:
@@ -278,15 +303,19 @@ class ClientLink:
     def _limit_patience(self) -> None:
         """A request that has begun must come to its end; between requests a client may take its time."""
         is_waited_for = self._session.is_amid_request and not self._busy()
-        if not is_waited_for and self._patience is not None:
+        if not is_waited_for:
+            self._end_patience()
+        elif self._patience is None:
+            self._patience = self._loop.call_later(REQUEST_TIMEOUT_S, self._give_up)
+
+    def _end_patience(self) -> None:
+        if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-        elif is_waited_for and self._patience is None:
-            self._patience = self._loop.call_later(REQUEST_TIMEOUT_S, self._give_up)
 
     def _give_up(self) -> None:
         self._patience = None
-        logger.info("%s: closed: no whole request within %g s", self, REQUEST_TIMEOUT_S)
+        self._log.info("%s: closed: no whole request within %g s", self, REQUEST_TIMEOUT_S)
         self._finish()
 
     def _finish_if_done(self) -> None:
@@ -305,8 +334,11 @@ class ClientLink:
 
     def _detach_socket(self) -> None:
         self._finished = True
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        self._end_patience()
+        if self._going_on is not None:
+            self._going_on.cancel()
+            self._going_on = None
+        self._host.unread.add(self.peer.uid, -len(self._output))
+        self._output.clear()
         self._readiness.end()
         self._host.registry.unsubscribe(self)

@@ -159,6 +159,7 @@ class DeviceLink:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
         self._in_turn = False
+        self._logger: Final = logging.LoggerAdapter(logger, {"udid": pipe.info.serial_number})
         self._log_budget: Final = LogBudget()
 
     def start(self) -> None:
@@ -252,12 +253,12 @@ class DeviceLink:
             case ConnectionClosed(connection, cause, text):
                 self.handlers.pop(connection).stream_closed(cause, text)
             case HandshakeCompleted(version):
-                logger.info("%s: mux version %d", self.info.serial_number, version)
+                self._logger.info("%s: mux version %d", self.info.serial_number, version)
                 if not self.ready.done():
                     self.ready.set_result(True)
             case ResynchronisationBegun(reason):
                 self._counts.resynchronisations += 1
-                logger.error("%s: beginning anew: %s", self.info.serial_number, reason)
+                self._logger.error("%s: beginning anew: %s", self.info.serial_number, reason)
             case SessionFailed(reason):
                 self._end(reason)
             case DeviceMessage(kind, text):
@@ -271,11 +272,11 @@ class DeviceLink:
 
     def _log(self, level: int, text: str) -> None:
         """Write down what the phone causes at will."""
-        if not logger.isEnabledFor(level) or not self._log_budget.take(self.now()):
+        if not self._logger.isEnabledFor(level) or not self._log_budget.take(self.now()):
             return
         if withheld := self._log_budget.take_withheld():
-            logger.warning("%s: %d lines about it were withheld", self.info.serial_number, withheld)
-        logger.log(level, "%s: %s", self.info.serial_number, text)
+            self._logger.warning("%s: %d lines about it were withheld", self.info.serial_number, withheld)
+        self._logger.log(level, "%s: %s", self.info.serial_number, text)
 
     def _end(self, reason: str) -> None:
         if not self.ready.done():

@@ -61,7 +61,7 @@ class Listener:
             case UnixAddress(path):
                 self._sock = _bind_unix(path, mode, group)
                 status = os.stat(path)
-                self._own_file = (path, status.st_dev, status.st_ino)
+                self._own_file = (os.path.abspath(path), status.st_dev, status.st_ino)
                 self.address = address
             case TcpAddress():
                 self._sock = _bind_tcp(address)
@@ -99,40 +99,46 @@ class Listener:
     def _accept(self) -> None:
         for _ in range(_ACCEPTS_A_TURN):
             try:
-                sock, _peer = self._sock.accept()
+                sock = self._accept_one()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno == errno.EMFILE and self._refuse_one():
-                    continue
                 logger.error("%s: cannot accept: %s; trying again in %g s", self.address, error, RETRY_S)
                 self._loop.remove_reader(self._sock)
                 self._retry = self._loop.call_later(RETRY_S, self.start)
                 return
-            sock.setblocking(False)
-            if sock.family in (socket.AF_INET, socket.AF_INET6):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._on_client(sock)
+            if sock is not None:
+                sock.setblocking(False)
+                if sock.family in (socket.AF_INET, socket.AF_INET6):
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._on_client(sock)
 
-    def _refuse_one(self) -> bool:
-        """Whether there was a newcomer to be refused by means of the spare descriptor."""
-        if self._spare is None:
-            return False
+    def _accept_one(self) -> socket.socket | None:
+        """Raises what accepting raises; None is one that was refused for want of a descriptor.
+
+        Without a descriptor the system does not tell whether anybody waits: the spare one does.
+        """
+        try:
+            return self._sock.accept()[0]
+        except OSError as error:
+            if error.errno != errno.EMFILE or self._spare is None:
+                raise
         os.close(self._spare)
         self._spare = None
         try:
             self._sock.accept()[0].close()
-        except OSError:
-            return False
         finally:
             with suppress(OSError):  # somebody else took it meanwhile
                 self._spare = os.open(os.devnull, os.O_RDONLY)
+        self._count_refused()
+        return None
+
+    def _count_refused(self) -> None:
         self.refused += 1
         now = self._loop.time()
         if now - self._refusals_told_at >= REFUSALS_TOLD_S:
             self._refusals_told_at = now
             logger.error("%s: no descriptor is left: %d newcomers refused so far", self.address, self.refused)
-        return True
 
 
 def _bind_unix(path: str, mode: int, group: int | None) -> socket.socket:

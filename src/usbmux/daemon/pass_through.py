@@ -255,7 +255,7 @@ class PassThrough:
         self.phone_stalls.end()
         level = logging.WARNING if cause is CloseCause.VIOLATED else logging.INFO
         counts = f"{self.bytes_to_phone} bytes to the phone, {self.bytes_from_phone} from it"
-        logger.log(level, "%s: %s %s; %s", self._stream, cause.name.lower(), text, counts)
+        logger.log(level, "%s: %s %s; %s", self._stream, cause.name.lower(), text, counts, extra={"udid": self.udid})
         if not self._backlog:
             self._end()
 

@@ -32,8 +32,13 @@ class Peer:
     def __str__(self) -> str:
         if self.uid is None:
             return "uid=unknown"
-        known = (("uid", self.uid), ("gid", self.gid), ("pid", self.pid), ("program", self.program or None))
-        return " ".join(f"{name}={value}" for name, value in known if value is not None)
+        return " ".join(f"{name}={value}" for name, value in self.fields.items())
+
+    @property
+    def fields(self) -> dict[str, str | int]:
+        """What is known, by name."""
+        known = {"uid": self.uid, "gid": self.gid, "pid": self.pid, "program": self.program or None}
+        return {name: value for name, value in known.items() if value is not None}
 
     @property
     def program(self) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
 
 from usbmux.control.message import (
     Attached,
@@ -15,6 +16,9 @@ from usbmux.control.message import (
 )
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.policy import WHOLE_VIEW, View
+
+MAX_LISTED: Final = 128
+"""Of so many listeners a client is told: what they say of themselves must neither fill its reply nor take long."""
 
 
 class Subscriber(Protocol):
@@ -100,11 +104,14 @@ class DeviceRegistry:
         self._subscribers.pop(subscriber.number, None)
 
     def listeners(self, view: View = WHOLE_VIEW) -> tuple[ListenerRecord, ...]:
-        """What ListListeners answers. Who does not see everything gets to know only of its like."""
+        """What ListListeners answers: those that have listened longest.
+
+        Who does not see everything gets to know only of its like.
+        """
+        shown = (client for client in self._subscribers.values() if view.is_whole or client.view == view)
         return tuple(
             ListenerRecord(f"{client.number}-{client.identity.program}", client.identity)
-            for client in self._subscribers.values()
-            if view.is_whole or client.view == view
+            for client in islice(shown, MAX_LISTED)
         )
 
     def _tell(self, record: DeviceRecord, message: Notification) -> None:

@@ -2,10 +2,9 @@
 
 import asyncio
 import errno
-import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from usbmux.control.message import (
     Buid,
@@ -27,8 +26,6 @@ from usbmux.daemon.pairing import PairRecordStore, is_record_id
 from usbmux.daemon.policy import RecordAccess, View
 from usbmux.daemon.registry import DeviceRegistry
 
-logger = logging.getLogger("usbmux.daemon.client")
-
 Answerable = ListDevices | ListListeners | ReadBuid | ReadPairRecord | SavePairRecord | DeletePairRecord
 _RecordRequest = ReadPairRecord | SavePairRecord | DeletePairRecord
 _RECORD_RESULTS: Final = {
@@ -37,6 +34,17 @@ _RECORD_RESULTS: Final = {
     errno.EACCES: RecordResult.NOT_ALLOWED,
     errno.EINVAL: RecordResult.INVALID,
 }
+
+
+class Asker(Protocol):
+    """A client, as far as its answers depend on it."""
+
+    @property
+    def view(self) -> View:
+        """What it may see and do."""
+
+    def complain(self, text: str, *arguments: object) -> None:
+        """Write down what is wrong with a request of it, or with what that led to."""
 
 
 class RequestAnswerer:
@@ -61,26 +69,26 @@ class RequestAnswerer:
         self._reader.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._writer.shutdown, cancel_futures=True)
 
-    def answer(self, request: Answerable, view: View) -> Reply | Awaitable[Reply]:
+    def answer(self, request: Answerable, asker: Asker) -> Reply | Awaitable[Reply]:
         """The reply, or something to await for it. Never raises for what a client asked."""
-        if isinstance(request, _RecordRequest) and (refusal := _refusal(request, view)):
+        if isinstance(request, _RecordRequest) and (refusal := _refusal(request, asker)):
             self._count(_action(request), refusal)
             return Result(refusal)
         match request:
             case ListDevices():
-                return DeviceList(self._registry.records(view))
+                return DeviceList(self._registry.records(asker.view))
             case ListListeners():
-                return ListenerList(self._registry.listeners(view))
+                return ListenerList(self._registry.listeners(asker.view))
             case ReadBuid():
-                return self._from_files(self._reader, lambda: Buid(self._pair_records.buid()))
+                return self._from_files(asker, self._reader, lambda: Buid(self._pair_records.buid()))
             case ReadPairRecord(record_id):
                 return self._from_files(
-                    self._reader, lambda: PairRecord(self._pair_records.read(record_id)), _action(request)
+                    asker, self._reader, lambda: PairRecord(self._pair_records.read(record_id)), _action(request)
                 )
             case SavePairRecord():
-                return self._save(request)
+                return self._save(request, asker)
             case DeletePairRecord(record_id):
-                return self._from_files(self._writer, lambda: self._delete(record_id), _action(request))
+                return self._from_files(asker, self._writer, lambda: self._delete(record_id), _action(request))
             case _:
                 assert_never(request)
 
@@ -88,24 +96,28 @@ class RequestAnswerer:
         self._pair_records.delete(record_id)
         return Result(ResultCode.OK)
 
-    async def _save(self, request: SavePairRecord) -> Reply:
+    async def _save(self, request: SavePairRecord, asker: Asker) -> Reply:
         def save() -> Reply:
             self._pair_records.save(request.record_id, request.data)
             return Result(ResultCode.OK)
 
-        reply = await self._from_files(self._writer, save, _action(request))
+        reply = await self._from_files(asker, self._writer, save, _action(request))
         if reply == Result(ResultCode.OK):
             self._registry.paired(request.device_id, request.record_id)
         return reply
 
     async def _from_files(
-        self, thread: ThreadPoolExecutor, work: Callable[[], Reply], action: RecordAction | None = None
+        self,
+        asker: Asker,
+        thread: ThreadPoolExecutor,
+        work: Callable[[], Reply],
+        action: RecordAction | None = None,
     ) -> Reply:
         try:
             reply = await asyncio.get_running_loop().run_in_executor(thread, work)
         except OSError as error:
             if error.errno != errno.ENOENT:  # which is an everyday answer
-                logger.warning("pair records: %s", error)
+                asker.complain("pair records: %s", error)
             code = error.errno or errno.EIO
             self._count(action, code)
             return Result(code)
@@ -129,12 +141,13 @@ def _action(request: _RecordRequest) -> RecordAction:
             assert_never(request)
 
 
-def _refusal(request: _RecordRequest, view: View) -> int:
+def _refusal(request: _RecordRequest, asker: Asker) -> int:
     """Why the client may not do that to the pair record of that phone, or 0."""
     access = RecordAccess.READ if isinstance(request, ReadPairRecord) else RecordAccess.WRITE
-    if not (view.allows_records(access) and view.shows(request.record_id)):
+    if not (asker.view.allows_records(access) and asker.view.shows(request.record_id)):
+        asker.complain("may not %s the pair record of %r", _action(request).value, request.record_id)
         return errno.EACCES
     if not is_record_id(request.record_id):
-        logger.warning("pair records: not a UDID: %r", request.record_id)
+        asker.complain("pair records: not a UDID: %r", request.record_id)
         return errno.EINVAL
     return 0

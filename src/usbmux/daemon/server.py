@@ -6,7 +6,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from usbmux import __version__
 from usbmux.capture.trace_hub import TraceHub
@@ -17,15 +17,13 @@ from usbmux.daemon.admission import Admission, ClientLimits
 from usbmux.daemon.attendant import DeviceAttendant
 from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.client_table import ClientTable, ServedClient
+from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceStream
-from usbmux.daemon.exposition import expose
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.intake import Intake
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
-from usbmux.daemon.metrics import Snapshot, metrics_of
-from usbmux.daemon.metrics_server import MetricsServer
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.pass_through import PassThrough
 from usbmux.daemon.peer import Peer, peer_of
@@ -35,8 +33,12 @@ from usbmux.daemon.requests import RequestAnswerer
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.daemon.socket_watch import make_socket_watch
 from usbmux.daemon.tls import TlsFront, check_exposure, server_context
+from usbmux.daemon.unread import Unread
 from usbmux.mux.segment_packet import HEADERS_LENGTH
 from usbmux.usb.pipe import UsbBus
+
+if TYPE_CHECKING:
+    from usbmux.daemon.metrics_server import MetricsServer
 
 logger = logging.getLogger("usbmux.daemon")
 
@@ -49,6 +51,8 @@ class Daemon:
 
     def __init__(self, settings: DaemonSettings, buses: Sequence[UsbBus]) -> None:
         self.counts: Counts = Counts()
+        self.complaints: Complaints = Complaints(time.monotonic)
+        self.unread: Unread = Unread()
         self.registry: DeviceRegistry = DeviceRegistry()
         self._pair_records: Final = PairRecordStore(settings.pair_record_directory)
         self.answerer: RequestAnswerer = RequestAnswerer(self.registry, self._pair_records, self.counts)
@@ -103,8 +107,8 @@ class Daemon:
                 self._listeners.append(self._listener(settings))
             if self._settings.admin_listen is not None:
                 self._admin = self._admin_server(self._settings.admin_listen)
-            if (metrics_listen := self._settings.metrics_listen) is not None:
-                self._metrics = MetricsServer(self._loop, metrics_listen, self.farewells, self._metrics_document)
+            if self._settings.metrics_listen is not None:
+                self._metrics = self._metrics_server(self._settings.metrics_listen)
             for bus in self._buses:
                 await bus.start(self._attendant)
         except BaseException:
@@ -184,6 +188,7 @@ class Daemon:
             front = TlsFront(
                 self._loop,
                 server_context(settings.tls),
+                self.complaints,
                 lambda sock: self._client_arrived(sock, Peer(), listener.address, settings.permission),
             )
             self._fronts.append(front)
@@ -197,19 +202,27 @@ class Daemon:
         phones, backlog = self._attendant.statuses, self._settings.capture_backlog
         return AdminServer(self._loop, listen, self.hub, self.farewells, phones, self.clients, backlog)
 
-    def _metrics_document(self) -> bytes:
-        snapshot = Snapshot(
-            version=__version__,
-            started_at=self._started_at,
-            phones=Counter(phone.state for phone in self._attendant.statuses()),
-            clients=self.clients.activities(),
-            streams=tuple(self.clients.traffic()),
-            now=self._loop.time(),
-            refused=self._admission.refused,
-            without_descriptor=sum(listener.refused for listener in self._listeners),
-            counts=self.counts,
-        )
-        return expose(metrics_of(snapshot))
+    def _metrics_server(self, listen: ListenSettings) -> "MetricsServer":
+        # Imported here: they are off unless asked for, and a daemon should not start slower for them.
+        from usbmux.daemon.exposition import expose
+        from usbmux.daemon.metrics import Snapshot, metrics_of
+        from usbmux.daemon.metrics_server import MetricsServer
+
+        def document() -> bytes:
+            snapshot = Snapshot(
+                version=__version__,
+                started_at=self._started_at,
+                phones=Counter(phone.state for phone in self._attendant.statuses()),
+                clients=self.clients.activities(),
+                streams=tuple(self.clients.traffic()),
+                now=self._loop.time(),
+                refused=self._admission.refused,
+                without_descriptor=sum(listener.refused for listener in self._listeners),
+                counts=self.counts,
+            )
+            return expose(metrics_of(snapshot))
+
+        return MetricsServer(self._loop, listen, self.farewells, document)
 
     # Clients
 
@@ -217,7 +230,7 @@ class Daemon:
         self._last_number += 1
         refusal = self._admission.admit(peer.uid)
         if refusal is not None:
-            logger.warning("refused a client (%s): %s", peer, refusal)
+            self.complaints.warn(peer, "refused a client (%s): %s", peer, refusal)
             sock.close()
             return
         client = ClientLink(self._loop, self, sock, self._last_number, peer, self._policy.view(peer, permission))
@@ -233,7 +246,8 @@ class Daemon:
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
     ) -> None:
         """See `ClientHost`."""
-        logger.info("%s: connected to %s", client, stream)
+        fields = {"client": client.number, "peer": client.peer, "udid": stream.udid}
+        logger.info("%s: connected to %s", client, stream, extra=fields)
 
         def ended() -> None:
             self.counts.stream_ended(pass_through, self._loop.time())

@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -137,7 +136,7 @@ class StateDirectory:
 
     def _write(self, directory: int | None, name: str, data: bytes) -> None:
         """Write beside and rename, so that a reader sees the old file or the new one, whole."""
-        temporary = self._at(directory, f".{name}.{secrets.token_hex(8)}.new")
+        temporary = self._at(directory, f".{name}.{os.urandom(8).hex()}.new")
         descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=directory)
         try:
             with open(descriptor, "wb") as file:

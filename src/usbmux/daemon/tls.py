@@ -1,7 +1,6 @@
 """TLS in front of a client's socket, for listeners that other computers reach."""
 
 import asyncio
-import ipaddress
 import logging
 import socket
 import ssl
@@ -10,12 +9,16 @@ from contextlib import suppress
 from typing import Final
 
 from usbmux.control.address import Address, TcpAddress
+from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.listen_settings import ListenSettings, TlsSettings
+from usbmux.daemon.peer import Peer
 from usbmux.errors import ConfigurationError
 
 logger = logging.getLogger("usbmux.daemon.tls")
 
 HANDSHAKE_TIMEOUT_S: Final = 10.0
+MAX_HANDSHAKES: Final = 256
+"""So many newcomers at once may be about to show who they are; each costs a descriptor, and nobody knows them yet."""
 _PIECE: Final = 65536
 
 
@@ -41,6 +44,8 @@ def is_local(address: Address) -> bool:
     """Whether only this computer reaches the address."""
     if not isinstance(address, TcpAddress):
         return True
+    import ipaddress  # here, because most listeners are Unix sockets
+
     with suppress(ValueError):
         return ipaddress.ip_address(address.host).is_loopback
     return address.host == "localhost"
@@ -65,19 +70,32 @@ class TlsFront:
     TLS knows no half-close here: a client that ends its writing ends the connection.
 
     Args:
+        loop: Where it lives.
+        context: Of `server_context`.
+        complaints: Get who was refused, and why.
         on_client: Gets the plain socket of each client that was let in, non-blocking.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, on_client: Callable[[socket.socket], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: ssl.SSLContext,
+        complaints: Complaints,
+        on_client: Callable[[socket.socket], None],
     ) -> None:
         self._loop: Final = loop
         self._context: Final = context
+        self._complaints: Final = complaints
         self._on_client: Final = on_client
         self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._handshakes = 0
 
     def accept(self, sock: socket.socket) -> None:
         """Take over an accepted TCP socket."""
+        if self._handshakes >= MAX_HANDSHAKES:
+            self._refuse(sock, _name_of(sock), f"{MAX_HANDSHAKES} clients are shaking hands, which is the limit")
+            return
+        self._handshakes += 1
         task = self._loop.create_task(self._serve(sock))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -101,20 +119,31 @@ class TlsFront:
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
             )
         except (OSError, ssl.SSLError) as error:
-            logger.warning("%s: refused: %s", peer, error)
-            sock.close()
+            self._refuse(sock, peer, error)
             return
+        finally:
+            self._handshakes -= 1
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         logger.info("%s: let in as %s", peer, _subject(transport))
-        near, far = socket.socketpair()
         try:
+            await self._serve_client(reader, writer)
+        except OSError as error:
+            self._complaints.warn(Peer(), "%s: refused: %s", peer, error)
+        finally:
+            transport.abort()
+
+    async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Raises OSError if there is no descriptor for the plain socket."""
+        near, far = socket.socketpair()
+        with far:
             near.setblocking(False)
             far.setblocking(False)
             self._on_client(near)
             await self._join(reader, writer, far)
-        finally:
-            far.close()
-            transport.abort()
+
+    def _refuse(self, sock: socket.socket, peer: str, reason: object) -> None:
+        self._complaints.warn(Peer(), "%s: refused: %s", peer, reason)
+        sock.close()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, far: socket.socket) -> None:
         """Until either side ends: a client that has ended its connection takes no answer any more."""

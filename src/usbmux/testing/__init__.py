@@ -1,27 +1,7 @@
 """The other end: phones to test against, for this project's tests and for other people's."""
 
-from usbmux.testing.config import default_phones, load_phones
-from usbmux.testing.options import PhoneOptions
-from usbmux.testing.phone import SimulatedPhone
-from usbmux.testing.ports import (
-    AcceptsLate,
-    PortHandler,
-    digest,
-    discard,
-    echo,
-    named,
-    pattern,
-    source,
-    tcp_endpoint,
-    unix_endpoint,
-)
-from usbmux.testing.replay import ReplayedDevice
-from usbmux.testing.running import RunningDaemon
-from usbmux.testing.stream import PhoneStream
-from usbmux.testing.usb_descriptors import Speed
-from usbmux.testing.usb_device import UsbDevice, UsbDeviceOptions
-from usbmux.testing.usbredir import UsbredirServer
-from usbmux.usb.simulated import SimulatedBus
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __all__ = [
     "AcceptsLate",
@@ -47,3 +27,53 @@ __all__ = [
     "tcp_endpoint",
     "unix_endpoint",
 ]
+
+if TYPE_CHECKING:
+    from usbmux.testing.config import default_phones, load_phones
+    from usbmux.testing.options import PhoneOptions
+    from usbmux.testing.phone import SimulatedPhone
+    from usbmux.testing.ports import (
+        AcceptsLate,
+        PortHandler,
+        digest,
+        discard,
+        echo,
+        named,
+        pattern,
+        source,
+        tcp_endpoint,
+        unix_endpoint,
+    )
+    from usbmux.testing.replay import ReplayedDevice
+    from usbmux.testing.running import RunningDaemon
+    from usbmux.testing.stream import PhoneStream
+    from usbmux.testing.usb_descriptors import Speed
+    from usbmux.testing.usb_device import UsbDevice, UsbDeviceOptions
+    from usbmux.testing.usbredir import UsbredirServer
+    from usbmux.usb.simulated import SimulatedBus
+else:
+    # What a program does not use, it does not pay for: `usbmuxd --simulate` plugs phones into no virtual machine.
+    _MODULES = {
+        "config": {"default_phones", "load_phones"},
+        "options": {"PhoneOptions"},
+        "phone": {"SimulatedPhone"},
+        "ports": {"AcceptsLate", "PortHandler", "digest", "discard", "echo", "named", "pattern", "source"}
+        | {"tcp_endpoint", "unix_endpoint"},
+        "replay": {"ReplayedDevice"},
+        "running": {"RunningDaemon"},
+        "stream": {"PhoneStream"},
+        "usb_descriptors": {"Speed"},
+        "usb_device": {"UsbDevice", "UsbDeviceOptions"},
+        "usbredir": {"UsbredirServer"},
+    }
+
+    def __getattr__(name: str) -> object:
+        if name == "SimulatedBus":
+            return import_module("usbmux.usb.simulated").SimulatedBus
+        for module, names in _MODULES.items():
+            if name in names:
+                return getattr(import_module(f"usbmux.testing.{module}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return [*globals(), *set(__all__).difference(globals())]

@@ -12,7 +12,6 @@
 """
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +36,8 @@ def load_phones(path: str | Path) -> list[SimulatedPhone]:
     Raises:
         UsbmuxError: It cannot be read or understood; the text names the file and the key.
     """
+    import tomllib  # here, because phones out of nothing need none
+
     try:
         document: dict[str, object] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         return _read_document(document)

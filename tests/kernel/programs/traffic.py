@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from usbmux import Client, UsbmuxError
+from usbmux import Client, DeviceAttached, UsbmuxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,15 @@ def again_and_again(move: Callable[[str], None], udid: str) -> None:
             move(udid)
         except (OSError, UsbmuxError):  # the phone or the daemon is gone
             time.sleep(0.3)
+            wait_attached(udid)
+
+
+def wait_attached(udid: str) -> None:
+    """Listens, because to ask again and again would take the emulated processor from the daemon."""
+    with Client().watch(reconnect=True) as events:
+        for event in events:
+            if isinstance(event, DeviceAttached) and event.device.udid == udid:
+                return
 
 
 def read(udid: str) -> None:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from usbmux.commands.daemon_parser import daemon_parser
+
+OPTIONS = [
+    ("-v", "--verbose", [], "verbose", 1),
+    ("-f", "--foreground", [], "foreground", True),
+    ("-U", "--user", ["0"], "user", "0"),
+    ("-n", "--disable-hotplug", [], "disable_hotplug", True),
+    ("-z", "--enable-exit", [], "enable_exit", True),
+    ("-p", "--no-preflight", [], "no_preflight", True),
+    ("-u", "--udev", [], "udev", True),
+    ("-s", "--systemd", [], "systemd", True),
+    ("-C", "--config-dir", ["/c"], "config_dir", Path("/c")),
+    ("-S", "--socket", ["/s"], "socket", ["/s"]),
+    ("-P", "--pidfile", ["NONE"], "pidfile", "NONE"),
+    ("-x", "--exit", [], "exit", True),
+    ("-X", "--force-exit", [], "force_exit", True),
+    ("-l", "--logfile", ["/l"], "logfile", Path("/l")),
+]
+"""Of the daemons that this one takes the place of, besides those that end at once."""
+
+
+@pytest.mark.parametrize(("short", "long", "value", "name", "meaning"), OPTIONS)
+def test_option_of_other_daemons_is_taken_short_and_long_and_changes_nothing_else(
+    short: str, long: str, value: list[str], name: str, meaning: object
+) -> None:
+    nothing = vars(daemon_parser().parse_args([]))
+    for flag in (short, long):
+        assert vars(daemon_parser().parse_args([flag, *value])) == nothing | {name: meaning}
+
+
+@pytest.mark.parametrize(
+    ("flag", "begin"),
+    [("-h", "usage: usbmuxd"), ("--help", "usage: usbmuxd"), ("-V", "usbmuxd "), ("--version", "usbmuxd ")],
+)
+def test_option_that_only_tells_ends_well(flag: str, begin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        daemon_parser().parse_args([flag])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(begin)
+
+
+def test_flags_without_value_can_share_a_dash() -> None:
+    options = daemon_parser().parse_args(["-vvfnz"])
+    assert (options.verbose, options.foreground, options.disable_hotplug, options.enable_exit) == (2, True, True, True)
