@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-kernel coverage mutants soak fuzz deb fix lock clean
+.PHONY: help demo check test test-kernel coverage mutants soak fuzz bench deb fix lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,10 @@ fuzz: ## hostile bytes for the parsers and the device side: TARGET (all of them)
 
 mutants: ## break mux/connection.py in every small way and show what no test notices; takes minutes
 	@scripts/mutants
+
+bench: ## beside Debian's usbmuxd, on an emulated bus: rates, CPU, memory; ARGUMENTS (--quick, --row NAME, ...)
+	@scripts/setup
+	@.venv/bin/python -m bench $(ARGUMENTS)
 
 deb: ## make the Debian package, in dist
 	@scripts/deb

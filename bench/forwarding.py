@@ -1,0 +1,58 @@
+"""Measures the forwarders beside each other, in front of one daemon that costs next to nothing."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from bench.build import Tools
+from bench.figure import Figure
+from bench.forwarder import Forwarder, RunningForwarder, present_forwarders
+from bench.load import HeldClients, Measured, run_load
+from bench.stub import serving_stub
+
+_MEGABYTE: Final = 1_000_000
+_HELD: Final = 100
+
+FORWARDER_FIGURES: Final = (
+    Figure("receive", "MB/s", is_more_better=True, ratio_target=1.0, digits=0),
+    Figure("send", "MB/s", is_more_better=True, ratio_target=1.0, digits=0),
+    Figure("echo p50", "us", ratio_target=1.2, digits=0),
+    Figure("connects", "/s", is_more_better=True, digits=0),
+    Figure("dropped", "connects", digits=0),
+    Figure("memory", "MB", digits=1),
+    Figure("100 connections", "MB", digits=1),
+)
+
+
+def measure_forwarders(
+    tools: Tools, rounds: int, seconds: float, say: Callable[[str], None]
+) -> dict[str, list[Measured]]:
+    """What each round has found for each forwarder that is installed; ours is the first of them."""
+    forwarders = present_forwarders()
+    found: dict[str, list[Measured]] = {forwarder.name: [] for forwarder in forwarders}
+    with serving_stub(tools) as path:
+        for number in range(rounds):
+            for forwarder in forwarders:
+                say(f"round {number + 1} of {rounds}: {forwarder.name}")
+                found[forwarder.name].append(_measure(tools, forwarder, path, seconds))
+    return found
+
+
+def _measure(tools: Tools, forwarder: Forwarder, daemon: Path, seconds: float) -> Measured:
+    found: Measured = {}
+    with RunningForwarder(forwarder, daemon) as running:
+        for mode, moved in (("receive", "received"), ("send", "sent")):
+            stream = run_load(tools, running, mode, f"seconds={seconds}")
+            found[mode] = stream[moved] / stream["elapsed_s"] / _MEGABYTE
+            found[f"{mode} cpu_s"] = stream["cpu_s"]
+        found["echo p50"] = run_load(tools, running, "echo", f"seconds={seconds}")["p50_s"] * 1e6
+        connects = run_load(tools, running, "connects", f"seconds={seconds}")
+        found["connects"] = connects["count"] / connects["sum_s"]
+        found["dropped"] = connects["failed"]
+        before = running.resident_bytes()
+        with HeldClients(tools, running, f"connections={_HELD}"):
+            time.sleep(0.5)
+            found["memory"] = before / _MEGABYTE
+            found["100 connections"] = (running.resident_bytes() - before) / _MEGABYTE
+    return found
