@@ -63,6 +63,7 @@ class _TracedPipe:
     def __init__(self, pipe: BulkPipe, hub: TraceHub) -> None:
         self._pipe: Final = pipe
         self._tap: Final = hub.tap(pipe.info)
+        self.has_free_slot: Final = pipe.has_free_slot  # asked for every packet, so without a call in between
 
     @property
     def info(self) -> UsbDeviceInfo:
@@ -71,9 +72,6 @@ class _TracedPipe:
     def start(self, receiver: PipeReceiver) -> None:
         self._pipe.start(_TracedReceiver(receiver, self._tap))
         self._tap.open()  # the pipe calls nobody back before this
-
-    def has_free_slot(self) -> bool:
-        return self._pipe.has_free_slot()
 
     def write(self, packet: bytes | memoryview) -> None:
         self._pipe.write(packet)

@@ -80,7 +80,8 @@ class TcpConnection:
         self._settings: Final = settings
         self._acknowledge_bytes: Final = int(settings.receive_window * settings.acknowledge_share)
         self._emit: Final = emit
-        self._queue = SendBuffer()
+        self.queue: Final = SendBuffer()
+        """What waits for the phone's window."""
         self.send_room = 0
         """How many bytes `send` takes now: the phone's window less what is in flight or queued."""
         self.wants_control = True
@@ -114,9 +115,7 @@ class TcpConnection:
     @property
     def sendable(self) -> int:
         """How many queued bytes fit into the phone's window."""
-        if not (queued := self._queue.length):
-            return 0
-        return max(min(queued, self._usable_window()), 0)
+        return max(min(self.queue.length, self._usable_window()), 0)
 
     # What the client does.
 
@@ -128,7 +127,7 @@ class TcpConnection:
         """
         if len(data) > self.send_room or self.state is not TcpState.ESTABLISHED:
             raise LocalProtocolError(f"{self}: {len(data)} bytes do not fit into send room {self.send_room}")
-        self._queue.append(data)
+        self.queue.append(data)
         self.send_room -= len(data)
 
     def acknowledge(self, count: int, now: float) -> None:
@@ -269,8 +268,8 @@ class TcpConnection:
         count = min(self.sendable, max_payload)
         if not count:
             return None
-        buffer = self._queue.take_buffer(count)
-        segment = self._segment(Flags.ACK, self._queue.take(count) if buffer is None else buffer.data)
+        buffer = self.queue.take_buffer(count)
+        segment = self._segment(Flags.ACK, self.queue.take(count) if buffer is None else buffer.data)
         self.snd_nxt = seq_add(self.snd_nxt, count)
         return segment, buffer
 
@@ -284,7 +283,7 @@ class TcpConnection:
 
     def _end(self, cause: CloseCause, text: str) -> None:
         self._set_state(TcpState.CLOSED)
-        self._queue.clear()
+        self.queue.clear()
         self._syn_due = self._acknowledge_due = False
         self.wants_control = self._reset_due is not None
         self._deadline = self._acknowledge_deadline = self._probe_deadline = None
@@ -313,7 +312,7 @@ class TcpConnection:
 
     def _measure_room(self) -> None:
         is_open = self.state is TcpState.ESTABLISHED
-        self.send_room = max(self._usable_window() - self._queue.length, 0) if is_open else 0
+        self.send_room = max(self._usable_window() - self.queue.length, 0) if is_open else 0
 
     def _note_progress(self, now: float) -> None:
         """After our side has ended, only silence for the whole linger time gives up (T14)."""
@@ -336,7 +335,7 @@ class TcpConnection:
             self._plan_acknowledgement(now)
 
     def _finish_if_drained(self) -> None:
-        if self.state is TcpState.DRAINING and not self._queue.length and self.snd_una == self.snd_nxt:
+        if self.state is TcpState.DRAINING and not self.queue.length and self.snd_una == self.snd_nxt:
             self._reset_due = b""
             self._end(CloseCause.FINISHED, "")
 

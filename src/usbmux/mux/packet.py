@@ -103,7 +103,8 @@ class PacketReader:
 
     def __init__(self, version: int = 1) -> None:
         self.version = version
-        self._pending = bytearray()
+        self.pending = bytearray()
+        """What there is of an unfinished packet."""
 
     def receive_data(self, data: bytes | memoryview) -> Iterator[Packet]:
         """Take the bytes of one transfer and yield each packet that they complete.
@@ -131,24 +132,19 @@ class PacketReader:
         Raises:
             RemoteProtocolError: A length that no packet can have; the framing is lost.
         """
-        if self._pending:
+        if self.pending:
             return self._rest_of_packet(data, offset)
         length = self._packet_length(data, offset)
         if not length or offset + length > len(data):
-            self._pending += data[offset:]
+            self.pending += data[offset:]
             return None, len(data)
         return self._packet(data, offset, length), offset + length
-
-    @property
-    def pending(self) -> int:
-        """Number of bytes of an unfinished packet."""
-        return len(self._pending)
 
     def _header_length(self, protocol: int) -> int:
         return HEADER_LENGTH[1] if protocol == MuxProtocol.VERSION else HEADER_LENGTH[self.version]
 
     def _rest_of_packet(self, data: memoryview, offset: int) -> tuple[Packet | None, int]:
-        pending = self._pending
+        pending = self.pending
         end = min(offset + max(_HEADER_V1.size - len(pending), 0), len(data))
         pending += data[offset:end]
         try:
@@ -163,7 +159,7 @@ class PacketReader:
         # If the packet's own rest was lost, it was filled up with the next one, and what follows is no header: that
         # must be found out before the payload is used.
         self._packet_length(data, end)
-        self._pending = bytearray()  # a new one, because the payload is a view of the old one
+        self.pending = bytearray()  # a new one, because the payload is a view of the old one
         return self._packet(memoryview(pending), 0, length), end
 
     def _packet_length(self, buffer: memoryview | bytearray, offset: int) -> int:

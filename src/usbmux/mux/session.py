@@ -291,7 +291,7 @@ class MuxSession:
         """Queue the connection for what it wants to send, behind those that wait already."""
         if connection.wants_control:
             self._control_turns.setdefault(connection)
-        if count := connection.sendable:
+        if connection.queue.length and (count := connection.sendable):
             self._data_turns.join(connection, min(count, self._max_payload))
         if connection.deadline_moved:
             connection.deadline_moved = False
@@ -335,7 +335,7 @@ class MuxSession:
             if (taken := connection.data_segment(self._max_payload)) is not None:
                 segment, buffer = taken
                 self._data_turns.spend(connection, len(segment.payload))
-                if count := connection.sendable:
+                if connection.queue.length and (count := connection.sendable):
                     self._data_turns.join(connection, min(count, self._max_payload))
                 return self._encode(segment, buffer)
         return None
@@ -381,17 +381,19 @@ class MuxSession:
         return rest
 
     def _receive_packets(self, data: memoryview) -> None:
-        offset, is_new = 0, not self._reader.pending
-        while offset < len(data):
-            if self._reader.version == 2 and not self._reader.pending:
+        reader, offset, end = self._reader, 0, len(data)
+        is_new = not reader.pending
+        while offset < end:
+            if reader.version == 2 and not reader.pending:
                 offset = self._run.take(data, offset, self._link_count, self._now)
-                if offset == len(data):
+                if offset == end:
                     break
-            packet, offset = self._reader.next_packet(data, offset)
+            packet, offset = reader.next_packet(data, offset)
             if packet is not None:
                 is_new = True
                 self._receive_packet(packet)
-        self._limit_packet(self._now, is_new=is_new)
+        if reader.pending or self._packet_deadline is not None:
+            self._limit_packet(self._now, is_new=is_new)
 
     def _receive_packet(self, packet: Packet) -> None:
         is_counted = self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION

@@ -101,6 +101,8 @@ class LibusbPipe:
             slots=sizes.writes,
             slot_bytes=sizes.write_bytes,
         )
+        self.has_free_slot: Final = self._writer.has_free_slot
+        """Whether `write` may be called now; never before the start or after the end."""
         session.pump.call_after_events(self._collect)
 
     @property
@@ -120,10 +122,6 @@ class LibusbPipe:
         self._set_state(PipeState.RUNNING)
         self._writer.start()
         self._reader.resume()
-
-    def has_free_slot(self) -> bool:
-        """Whether `write` may be called now; never before the start or after the end."""
-        return self._writer.has_free_slot()
 
     def write(self, packet: bytes | memoryview) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.

@@ -22,7 +22,7 @@ def test_established_rst_ends_without_an_answer(wire: Wire, established: TcpConn
     wire.send(established, b"never sent")
     wire.inject(flags=flags)
     wire.expect_closed(established, CloseCause.RESET)
-    assert established._queue.length == 0
+    assert established.queue.length == 0
     assert established.state is TcpState.CLOSED
     assert established.send_room == 0
     wire.advance(60)
