@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 
 import pytest
@@ -13,6 +14,11 @@ pytest.register_assert_rewrite(
         for name in ("bus_subjects", "bus_suite", "candidate_suite", "pipe_suite", "pipe_end_suite")
     )
 )
+
+# Whoever starts the tests in the background may have told them to ignore Ctrl-C, and then the programs that they start
+# would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -52,7 +52,7 @@ async def serving(folder: Path, function: UsbFunction, *sinks: TraceSink) -> Asy
         yield AsyncClient(path, timeout_s=PATIENCE_S)
         (device,) = daemon.registry
         # Nobody announces that the last handler has gone.
-        while device.link.handlers:  # noqa: ASYNC110
+        while device.link.handlers:  # noqa: ASYNC110 - nobody announces that the last one has gone
             await asyncio.sleep(0)
 
 

@@ -127,7 +127,8 @@ def test_capture_begins_with_the_answer_nothing_behind_it_is_lost(tmp_path: Path
 
     with serving(tmp_path, serve) as address:
         with AdminClient(address).capture("A", CaptureFormat.LINES) as capture:
-            received = capture.read()
+            received = capture.read() or b""
+            assert capture.read(0.01) is None
             capture.stop()
             while data := capture.read():
                 received += data
@@ -138,7 +139,8 @@ def test_capture_begins_with_the_answer_nothing_behind_it_is_lost(tmp_path: Path
 
 def test_capture_is_cut_off_it_ends(tmp_path: Path) -> None:
     def serve(connection: socket.socket) -> None:
-        connection.sendall(BEGUN)  # and the request is never read, so that the end is a reset
+        connection.recv(1, socket.MSG_PEEK)  # the request is there, and never taken, so that the end is a reset
+        connection.sendall(BEGUN)
 
     with serving(tmp_path, serve) as address, AdminClient(address).capture() as capture:
         assert capture.read() == b""

@@ -16,7 +16,7 @@ def test_all_is_sorted_and_every_name_is_there() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'usbmux' has no attribute 'NoSuchName'"):
         # As an attribute the type checker would refuse it, and rightly.
-        getattr(usbmux, "NoSuchName")  # noqa: B009
+        getattr(usbmux, "NoSuchName")  # noqa: B009 - written plainly, the type checker would refuse it
 
 
 def test_import_of_the_package_leaves_the_slow_modules_out() -> None:

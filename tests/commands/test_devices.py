@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from tests.commands.program import USBMUX, line_of, run, started
+from usbmux.client.blocking import Client
+from usbmux.commands.devices import watch_devices
+from usbmux.commands.exits import LONGEST_WAIT_S
 
 if TYPE_CHECKING:
     from tests.relay.scripted_daemon import ScriptedDaemon
@@ -128,6 +132,27 @@ async def test_watch_interrupted_exits_130_without_words(daemon: ScriptedDaemon)
         program.send_signal(signal.SIGINT)
         _, stderr = await program.communicate()
         assert (program.returncode, stderr) == (130, b"")
+
+
+def test_watch_never_waits_long_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt right before a call that waits is noticed when that is over: no test can hit the moment."""
+    waits: list[float | None] = []
+
+    class Events(contextlib.nullcontext[object]):
+        def __enter__(self) -> Self:
+            return self
+
+        def wait_event(self, timeout_s: float | None = None) -> None:
+            waits.append(timeout_s)
+            if len(waits) == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "watch", lambda _client, *, reconnect: Events())
+
+    with pytest.raises(KeyboardInterrupt):
+        watch_devices("unix:/nowhere", as_json=False)
+
+    assert waits == [LONGEST_WAIT_S] * 3
 
 
 @pytest.mark.asyncio

@@ -85,10 +85,10 @@ class Chroot:
         return outcome.stdout
 
     def take(self, path: Path) -> str:
-        """Copy a file of ours to the home of the chroot's root; its path inside."""
-        outcome = run(*self._inside(), "cp", path, self._path("root/root"))
+        """Copy a file of ours into the chroot; its path inside."""
+        outcome = run(*self._inside(), "cp", path, self._path("root/srv"))
         assert outcome.returncode == 0, outcome.stderr
-        return f"/root/{path.name}"
+        return f"/srv/{path.name}"
 
     def changed(self) -> set[str]:
         """Everything but directories that was made, changed or removed since the beginning."""

@@ -153,15 +153,25 @@ class CaptureConnection:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def read(self) -> bytes:
-        """Wait for more of the stream; empty at its end."""
+    def read(self, timeout_s: float | None = None) -> bytes | None:
+        """Wait for more of the stream.
+
+        Args:
+            timeout_s: The longest wait, None for no limit.
+
+        Returns:
+            Some of it, empty at its end, or None if nothing came in time.
+        """
         if self._beginning:
             data, self._beginning = self._beginning, b""
             return data
+        self._stream.settimeout(timeout_s)
         try:
             return self._stream.recv(_READ_SIZE)
         except ConnectionResetError:
             return b""
+        except TimeoutError:
+            return None
 
     def stop(self) -> None:
         """Ask for the end. What was captured before still comes. May be called from a signal handler."""

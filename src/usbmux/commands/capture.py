@@ -14,7 +14,7 @@ from usbmux.capture.pcapng_reader import PcapngReader
 from usbmux.client.admin import AdminClient, CaptureConnection
 from usbmux.client.device import Device
 from usbmux.client.operations import select_device
-from usbmux.commands.exits import ExitCode, complain
+from usbmux.commands.exits import LONGEST_WAIT_S, ExitCode, complain
 from usbmux.errors import DaemonUnavailableError, UsbmuxError
 
 _PROGRAM: Final = "usbmux"
@@ -42,7 +42,9 @@ def capture(client: AdminClient, udid: str | None, path: str | None) -> int:
         _ended_by_signal(connection) as was_ended,
     ):
         complain(_PROGRAM, f"capturing {udid or 'all phones'}; Ctrl-C ends it")
-        while data := connection.read():
+        while (data := connection.read(LONGEST_WAIT_S)) != b"":
+            if data is None:
+                continue
             _write_all(descriptor, reader.receive_data(data) if reader else data, path)
     if reader is not None:
         complain(_PROGRAM, f"{reader.packets} packets captured, {reader.dropped} dropped")

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 from usbmux.client.blocking import Client
-from usbmux.commands.exits import ExitCode, complain
+from usbmux.commands.exits import LONGEST_WAIT_S, ExitCode, complain
 
 _CHUNK_SIZE = 64 * 1024
 _HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL if hasattr(select, "poll") else 0
@@ -92,7 +92,12 @@ class StdioPump:
             poller.register(self._stream, wishes)
         if self._input_is_open and not self._to_stream:
             poller.register(self._input_fd, select.POLLIN)
-        return dict(poller.poll(self._patience_ms()))
+        patience_ms = self._patience_ms()
+        if patience_ms is not None:
+            return dict(poller.poll(patience_ms))
+        while not (ready := poller.poll(LONGEST_WAIT_S * 1000)):
+            pass
+        return dict(ready)
 
     def _patience_ms(self) -> float | None:
         if self._quit_after_s is None or self._input_is_open or self._to_stream or self._to_output:

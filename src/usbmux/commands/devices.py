@@ -1,10 +1,11 @@
 """``usbmux list`` and ``usbmux watch``: which phones are there, and which come and go."""
 
 from dataclasses import asdict
+from typing import NoReturn
 
 from usbmux.client.blocking import Client
 from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired
-from usbmux.commands.exits import ExitCode, complain
+from usbmux.commands.exits import LONGEST_WAIT_S, ExitCode, complain
 from usbmux.commands.table import table
 
 _HEADINGS = ("ID", "UDID", "PRODUCT", "SPEED", "LOCATION", "PORT", "TYPE")
@@ -24,12 +25,12 @@ def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def watch_devices(address: str | None, *, as_json: bool) -> int:
+def watch_devices(address: str | None, *, as_json: bool) -> NoReturn:
     """Print a line for each event until interrupted, over restarts of the daemon."""
     with Client(address).watch(reconnect=True) as events:
-        for event in events:
-            print(_event_json(event) if as_json else f"{_event_name(event)} {event.device.udid}", flush=True)
-    return ExitCode.OK
+        while True:
+            if (event := events.wait_event(LONGEST_WAIT_S)) is not None:
+                print(_event_json(event) if as_json else f"{_event_name(event)} {event.device.udid}", flush=True)
 
 
 def _row(device: Device) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
+from typing import Final
 
 from usbmux.errors import (
     AddressError,
@@ -15,6 +16,10 @@ from usbmux.errors import (
     RequestTimeoutError,
     UsbmuxError,
 )
+
+LONGEST_WAIT_S: Final = 1.0
+"""No command waits longer in one call. Python looks for signals between two calls, so a Ctrl-C that comes right before
+one that waits is noticed when it is over."""
 
 
 class ExitCode(IntEnum):

@@ -24,10 +24,10 @@ FLOWING_LENGTH = 1 << 19
 def again_and_again(move: Callable[[str], None], udid: str) -> None:
     while True:
         try:
+            wait_attached(udid)
             move(udid)
         except (OSError, UsbmuxError):  # the phone or the daemon is gone
             time.sleep(0.3)
-            wait_attached(udid)
 
 
 def wait_attached(udid: str) -> None:
