@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,10 +30,12 @@ class Owner:
 
     def __init__(self) -> None:
         self.inputs = self.rooms = self.hang_ups = 0
+        self.knows_end = False
         self.when_told: Callable[[], None] = lambda: None
 
-    def input_came(self) -> None:
+    def input_came(self, *, ends: bool) -> None:
         self.inputs += 1
+        self.knows_end = ends
         self.when_told()
 
     def room_came(self) -> None:
@@ -107,6 +110,25 @@ async def test_input_is_told_once_until_wanted_again(watch: SocketWatch, pair: S
     assert owner.inputs == 1
     far.send(b"two")
     await until(lambda: owner.inputs == 2)
+
+
+@pytest.mark.parametrize("ending", [lambda far: far.shutdown(socket.SHUT_WR), lambda far: far.close()])
+async def test_end_comes_with_the_input_or_behind_it_is_told(
+    edge_watch: EdgeWatch, ending: Callable[[socket.socket], None]
+) -> None:
+    for near, far in (socket.socketpair(), tcp_pair(), socket.socketpair()):
+        with near, far:
+            near.setblocking(False)
+            owner = Owner()
+            edge_watch.add(near, owner)
+            if near.family == socket.AF_UNIX:
+                far.send(b"last")
+                await until(partial(getattr, owner, "inputs"))
+                assert not owner.knows_end
+            far.send(b"words")
+            ending(far)
+            await until(partial(getattr, owner, "knows_end"))
+            edge_watch.remove(near)
 
 
 async def test_input_before_it_is_watched_is_told(watch: SocketWatch, pair: SocketPair) -> None:

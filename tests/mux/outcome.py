@@ -38,6 +38,11 @@ class Outcome:
                 if isinstance(event, ConnectionClosed):
                     self.events.append(f"after {len(self.streams.get(event.connection.local_port, b''))} bytes")
 
+    def note_packet(self) -> None:
+        """Take one packet that the session has to send."""
+        if (packet := self._wire.session.packet_to_send(self._wire.now)) is not None:
+            self.packets.append(bytes(packet))
+
     def note_packets(self) -> None:
         """Take what the session has to send."""
         while (packet := self._wire.session.packet_to_send(self._wire.now)) is not None:

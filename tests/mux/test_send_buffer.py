@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.send_buffer import SendBuffer
 
 
@@ -16,8 +17,13 @@ def buffer() -> SendBuffer:
     return buffer
 
 
+def taken_bytes(buffer: SendBuffer, count: int) -> bytes:
+    taken = buffer.take(count)
+    return bytes(taken.data if isinstance(taken, PacketBuffer) else taken)
+
+
 def drained(buffer: SendBuffer) -> bytes:
-    return bytes(buffer.take(buffer.length))
+    return taken_bytes(buffer, buffer.length)
 
 
 @pytest.mark.parametrize("count", range(1, 10))
@@ -68,7 +74,23 @@ def test_buffer_any_chunks_come_out_in_order_by_any_counts(chunks: list[bytes], 
         buffer.append(chunk)
     for count in counts:
         if count <= buffer.length:
-            out += buffer.take(count)
+            out += taken_bytes(buffer, count)
     if buffer.length:
         out += drained(buffer)
     assert out == b"".join(chunks)
+
+
+def test_packet_buffer_is_taken_as_it_is_if_whole_and_its_bytes_otherwise() -> None:
+    def filled() -> PacketBuffer:
+        packet_buffer = PacketBuffer(10)
+        packet_buffer.space[:4] = b"data"
+        packet_buffer.filled(4)
+        return packet_buffer
+
+    buffer, first, second = SendBuffer(), filled(), filled()
+    buffer.append(first)
+    buffer.append(second)
+    assert buffer.take(4) is first
+    assert taken_bytes(buffer, 3) == b"dat"
+    buffer.append(filled())
+    assert drained(buffer) == b"adata"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from tests.soak.cable import Cable, Fault
 from tests.soak.phone import CLOSED_PORT, Phone
 from tests.soak.stream import Stream, content
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
@@ -22,6 +21,7 @@ from usbmux.mux.events import (
     SessionFailed,
 )
 from usbmux.mux.session import MuxSession, SessionState
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from collections import Counter

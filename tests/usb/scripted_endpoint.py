@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class ScriptedTransfer:
@@ -65,9 +65,9 @@ class ScriptedEndpoint:
     def new_transfer(self) -> ScriptedTransfer:
         return ScriptedTransfer(self)
 
-    def take_ended(self) -> Iterator[ScriptedTransfer]:
-        while self.ended:
-            yield self.ended.pop(0)
+    def take_ended(self) -> list[ScriptedTransfer]:
+        ended, self.ended = self.ended, []
+        return ended
 
     def close(self) -> None:
         self.is_closed = True

@@ -20,9 +20,9 @@ from usbmux.mux.events import (
     ConnectionEstablished,
     DataReceived,
     DeviceMessage,
-    Event,
     HandshakeCompleted,
     PacketIgnored,
+    RareEvent,
     ResynchronisationBegun,
     SendRoomOpened,
     SessionFailed,
@@ -111,8 +111,12 @@ class DeviceStream:
 
     def send(self, data: bytes | PacketBuffer) -> None:
         """Queue at most `send_room` bytes for the phone. A buffer is the stream's from now on."""
-        self._link.session.send(self._connection, data, self._link.now())
-        self._link.turn()
+        link = self._link
+        packet = link.session.send(self._connection, data, link.now(), at_once=link.pipe.has_free_slot())
+        if packet is not None:
+            link.pipe.write(packet)
+        else:
+            link.turn()
 
     def acknowledge(self, count: int) -> None:
         """The client has taken `count` bytes."""
@@ -153,7 +157,7 @@ class DeviceLink:
         """Resolves to why the link ended."""
         self.is_gone = False
         """Whether it ended because the phone left the bus."""
-        self._pipe: Final = pipe
+        self.pipe: Final = pipe
         self._loop: Final = loop
         self._counts: Final = counts
         self._timer: asyncio.TimerHandle | None = None
@@ -164,7 +168,7 @@ class DeviceLink:
 
     def start(self) -> None:
         """Begin to read and offer the handshake."""
-        self._pipe.start(self)
+        self.pipe.start(self)
         self.turn()
 
     def connect(self, port: int, handler: StreamHandler) -> DeviceStream:
@@ -190,9 +194,7 @@ class DeviceLink:
 
     def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         """See `PipeReceiver`."""
-        now = self.now()
-        for data in pieces:
-            self.session.receive_data(data, now)
+        self.session.receive_pieces(pieces, self.now())
         self.turn()
 
     def slot_freed(self) -> None:
@@ -214,14 +216,17 @@ class DeviceLink:
         self._in_turn = True
         try:
             while (event := self.session.next_event()) is not None:
-                self._dispatch(event)
+                if isinstance(event, DataReceived):  # nearly all are
+                    self.handlers[event.connection].stream_data_received(event.pieces)
+                else:
+                    self._dispatch(event)
             self._transmit()
         finally:
             self._in_turn = False
         self._arm_timer()
 
     def _transmit(self) -> None:
-        session, pipe = self.session, self._pipe
+        session, pipe = self.session, self.pipe
         while session.wants_to_send and pipe.has_free_slot():
             if (packet := session.packet_to_send(self.now())) is None:
                 return
@@ -242,10 +247,8 @@ class DeviceLink:
         self.session.handle_timer(self.now())
         self.turn()
 
-    def _dispatch(self, event: Event) -> None:
+    def _dispatch(self, event: RareEvent) -> None:
         match event:
-            case DataReceived(connection, pieces):
-                self.handlers[connection].stream_data_received(pieces)
             case SendRoomOpened(connection):
                 self.handlers[connection].stream_room_opened()
             case ConnectionEstablished(connection):

@@ -6,7 +6,7 @@ from typing import Final
 from usbmux.mux.packet_buffer import PacketBuffer
 
 _WORTH_ITS_BUFFER: Final = 4096
-"""From as many bytes on, input stays in the buffer that it was read to; less is copied into a small one."""
+"""From as many bytes on, input stays in the buffer that it was read to; less is copied."""
 
 
 class Intake:
@@ -17,23 +17,21 @@ class Intake:
     """
 
     def __init__(self, size: int) -> None:
-        self._size: Final = size
+        self.size: Final = size
+        """Most that is read at once."""
         self._spare = PacketBuffer(size)
 
-    def receive(self, sock: socket.socket, limit: int) -> PacketBuffer:
-        """What the socket has now, at most `limit` bytes; empty at its end.
+    def receive(self, sock: socket.socket, limit: int) -> bytes | PacketBuffer:
+        """What the socket has now, at most `limit` bytes, and at most `size`; empty at its end.
 
         Raises:
             BlockingIOError: It has nothing now.
             OSError: It is broken.
         """
         buffer = self._spare
-        count = sock.recv_into(buffer.space, min(limit, self._size))
-        if count >= _WORTH_ITS_BUFFER:
-            self._spare = PacketBuffer(self._size)
-            buffer.filled(count)
-            return buffer
-        small = PacketBuffer(count)
-        small.space[:] = buffer.space[:count]
-        small.filled(count)
-        return small
+        count = sock.recv_into(buffer.space, limit if limit < self.size else self.size)
+        if count < _WORTH_ITS_BUFFER:
+            return bytes(buffer.space[:count])
+        self._spare = PacketBuffer(self.size)
+        buffer.filled(count)
+        return buffer

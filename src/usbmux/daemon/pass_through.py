@@ -20,7 +20,6 @@ from usbmux.daemon.intake import Intake
 from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.stalls import Stalls
 from usbmux.mux.events import CloseCause
-from usbmux.mux.packet_buffer import PacketBuffer
 
 logger = logging.getLogger("usbmux.daemon.stream")
 
@@ -72,6 +71,8 @@ class PassThrough:
         self._greeting_left = len(greeting)
         self._has_input = False
         """Whether there may be something to read."""
+        self._has_input_end = False
+        """Whether what there is to read ends."""
         self._wants_room = False
         self._input_ended = False
         self._deaf = False
@@ -118,36 +119,42 @@ class PassThrough:
         self.phone_stalls.end()
         if self._early and (room := self._stream.send_room):
             chunk, self._early = self._early[:room], self._early[room:]
-            self._send_to_phone(bytes(chunk))
+            self.bytes_to_phone += len(chunk)
+            self._stream.send(bytes(chunk))
         self._pull()
 
-    def input_came(self) -> None:
+    def input_came(self, *, ends: bool) -> None:
         """See `SocketOwner`."""
         self._has_input = True
+        self._has_input_end = self._has_input_end or ends
         self._pull()
 
     def _pull(self) -> None:
         """Give the phone what the client has sent, as far as the phone's window takes it."""
         while self._has_input and not self._early and (room := self._stream.send_room):
+            limit = min(room, self._intake.size)
             try:
-                data = self._intake.receive(self._sock, room)
+                data = self._intake.receive(self._sock, limit)
             except BlockingIOError:
-                self._has_input = False
-                self._watch.want_input(self._sock)
+                self._wait_for_input()
                 return
             except OSError:
                 self._end_input()
                 return
-            if not data:
+            if not (count := len(data)):
                 self._end_input()
                 return
-            self._send_to_phone(data)
+            if count < limit and not self._has_input_end:
+                # There is no more. (Descriptors that are passed part what a socket has: who passes some waits longer.)
+                self._wait_for_input()
+            self.bytes_to_phone += count
+            self._stream.send(data)
         if not self._stream.send_room and not self._input_ended and not self._stream_closed:
             self.phone_stalls.begin()
 
-    def _send_to_phone(self, data: bytes | PacketBuffer) -> None:
-        self.bytes_to_phone += len(data)
-        self._stream.send(data)
+    def _wait_for_input(self) -> None:
+        self._has_input = False
+        self._watch.want_input(self._sock)
 
     def _end_input(self) -> None:
         self._input_ended = True

@@ -11,12 +11,22 @@ import socket
 from collections import deque
 from typing import Final, Protocol
 
+if hasattr(select, "epoll"):
+    _INPUT: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+    _INPUT_ENDS: Final = select.EPOLLRDHUP
+    _OUTPUT: Final = select.EPOLLOUT
+    _HUNG_UP: Final = select.EPOLLHUP | select.EPOLLERR
+
 
 class SocketOwner(Protocol):
     """Whom a watch tells. What it raises goes to the loop's exception handler."""
 
-    def input_came(self) -> None:
-        """There may be input, or its end. The next call comes after `SocketWatch.want_input`."""
+    def input_came(self, *, ends: bool) -> None:
+        """There may be input. The next call comes after `SocketWatch.want_input`.
+
+        Args:
+            ends: Whether its end came as well, or something worse, which is not told again.
+        """
 
     def room_came(self) -> None:
         """There may be room for output. Only while wanted."""
@@ -68,15 +78,14 @@ class EdgeWatch:
     def add(self, sock: socket.socket, owner: SocketOwner) -> None:
         """Watch until it is removed; input is wanted."""
         self._owners[sock.fileno()] = owner
-        self._epoll.register(sock.fileno(), select.EPOLLIN | select.EPOLLET)  # EPOLLHUP and EPOLLERR come unasked
+        self._epoll.register(sock.fileno(), _INPUT)  # EPOLLHUP and EPOLLERR come unasked
 
     def want_input(self, sock: socket.socket) -> None:
         """Nothing to do: more input is another edge."""
 
     def want_room(self, sock: socket.socket, wanted: bool) -> None:
         """Whether to tell of room for output. Otherwise every socket whose peer has read all would be an event."""
-        events = select.EPOLLIN | select.EPOLLET | (select.EPOLLOUT if wanted else 0)
-        self._epoll.modify(sock.fileno(), events)
+        self._epoll.modify(sock.fileno(), _INPUT | (select.EPOLLOUT if wanted else 0))
 
     def remove(self, sock: socket.socket) -> None:
         """Stop watching, before the socket is closed. Idempotent."""
@@ -113,16 +122,15 @@ class EdgeWatch:
 
     def _tell_owner(self, owner: SocketOwner, descriptor: int, events: int) -> None:
         """One thing at a time: after each it may be removed."""
-        if events & (select.EPOLLHUP | select.EPOLLERR):
-            rest = events & ~(select.EPOLLHUP | select.EPOLLERR)
-            self._events.appendleft((descriptor, rest | select.EPOLLIN))  # the end of the input, at least
+        if events & _HUNG_UP:
+            self._events.appendleft((descriptor, (events & ~_HUNG_UP) | _INPUT_ENDS))
             owner.hung_up()
-        elif events & select.EPOLLOUT:
-            if events & select.EPOLLIN:
-                self._events.appendleft((descriptor, select.EPOLLIN))
+        elif events & _OUTPUT:
+            if rest := events & (_INPUT | _INPUT_ENDS):
+                self._events.appendleft((descriptor, rest))
             owner.room_came()
         else:
-            owner.input_came()
+            owner.input_came(ends=bool(events & _INPUT_ENDS))
 
 
 class LoopWatch:
@@ -161,4 +169,4 @@ class LoopWatch:
 
     def _on_readable(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
-        self._owners[sock].input_came()
+        self._owners[sock].input_came(ends=True)  # for all that is known: it is told again anyway

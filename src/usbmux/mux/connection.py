@@ -12,7 +12,6 @@ The rules T1 to T16 are those of docs/protocol/mux.md. Sequence variables carry 
 """
 
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Final, assert_never
 
 from usbmux.errors import LocalProtocolError
@@ -25,34 +24,15 @@ from usbmux.mux.events import (
     SendRoomOpened,
 )
 from usbmux.mux.packet_buffer import PacketBuffer
-from usbmux.mux.segment import Flags, Segment, seq_add, seq_diff
+from usbmux.mux.segment import MAX_REASON_LENGTH, Flags, Segment, reset_text, seq_add, seq_diff
 from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings
+from usbmux.mux.tcp_state import EDGES, TcpState
 
 _MASK: Final = 0xFFFFFFFF
-MAX_REASON_LENGTH: Final = 512
-"""Longest RST text that is kept, in bytes."""
-
-
-class TcpState(Enum):
-    """Where a connection stands; SYN_SENT, ESTABLISHED and CLOSED as in RFC 9293."""
-
-    SYN_SENT = auto()
-    ESTABLISHED = auto()
-    HALF_CLOSED = auto()
-    """The client has ended its writing; the phone's answer is still delivered."""
-    DRAINING = auto()
-    """The client is gone; what it wrote still goes out, what comes is acknowledged and dropped."""
-    CLOSED = auto()
-
-
-_EDGES: Final = {
-    TcpState.SYN_SENT: {TcpState.ESTABLISHED, TcpState.CLOSED},
-    TcpState.ESTABLISHED: {TcpState.HALF_CLOSED, TcpState.DRAINING, TcpState.CLOSED},
-    TcpState.HALF_CLOSED: {TcpState.DRAINING, TcpState.CLOSED},
-    TcpState.DRAINING: {TcpState.CLOSED},
-    TcpState.CLOSED: set[TcpState](),
-}
+_ACK: Final = int(Flags.ACK)  # plain numbers: to combine flags takes longer than all else that is done with a packet
+_RST: Final = int(Flags.RST)
+_SYN_ACK: Final = int(Flags.SYN | Flags.ACK)
 
 
 class TcpConnection:
@@ -82,6 +62,8 @@ class TcpConnection:
         self._emit: Final = emit
         self.queue: Final = SendBuffer()
         """What waits for the phone's window."""
+        self.is_established = False
+        """Whether the state is ESTABLISHED."""
         self.send_room = 0
         """How many bytes `send` takes now: the phone's window less what is in flight or queued."""
         self.wants_control = True
@@ -125,10 +107,17 @@ class TcpConnection:
         Raises:
             LocalProtocolError: Not established, or more than `send_room`.
         """
-        if len(data) > self.send_room or self.state is not TcpState.ESTABLISHED:
-            raise LocalProtocolError(f"{self}: {len(data)} bytes do not fit into send room {self.send_room}")
+        self._use_room(len(data))
         self.queue.append(data)
-        self.send_room -= len(data)
+
+    def send_now(self, count: int) -> int:
+        """As `send` and `take_data` together, for `count` bytes while nothing is queued.
+
+        Returns:
+            The sequence number.
+        """
+        self._use_room(count)
+        return self._advance(count)
 
     def acknowledge(self, count: int, now: float) -> None:
         """Say that the client has taken `count` more bytes. No effect once nobody is left to take them.
@@ -136,15 +125,15 @@ class TcpConnection:
         Raises:
             LocalProtocolError: More than was reported and not yet acknowledged.
         """
-        state = self.state
-        if state is TcpState.DRAINING or state is TcpState.CLOSED:
-            return
+        if not self.is_established:
+            if self.state is TcpState.DRAINING or self.state is TcpState.CLOSED:
+                return
+            if count:
+                self._note_progress(now)
         if not 0 <= count <= (self.rcv_nxt - self.rcv_taken) & _MASK:
             raise LocalProtocolError(f"{self}: acknowledging {count} bytes that were not received")
-        self.rcv_taken = (self.rcv_taken + count) & _MASK
         if count:
-            if state is not TcpState.ESTABLISHED:
-                self._note_progress(now)
+            self.rcv_taken = (self.rcv_taken + count) & _MASK
             self._plan_acknowledgement(now)
 
     def shutdown_write(self, now: float) -> None:
@@ -190,7 +179,7 @@ class TcpConnection:
             case TcpState.SYN_SENT:
                 self._receive_answer_to_syn(segment, now)
             case TcpState.ESTABLISHED | TcpState.HALF_CLOSED | TcpState.DRAINING:
-                if segment.flags & Flags.RST:
+                if segment.flags & _RST:
                     self._end(CloseCause.RESET, reset_text(segment))
                 elif (wrong := self._violation(segment)) is not None:
                     self.abort(CloseCause.VIOLATED, wrong)
@@ -212,16 +201,21 @@ class TcpConnection:
             Whether it was taken. If not, nothing has changed, and `receive_segment` has to decide.
         """
         # This runs for every packet, so the helpers' calls are spared: the differences here cannot be negative.
-        if (
-            self.state is not TcpState.ESTABLISHED
-            or seq != self.rcv_nxt
-            or count > self.rcv_wnd - ((seq - self.rcv_acked) & _MASK)
-        ):
+        if not self.is_established or seq != self.rcv_nxt or count > self.rcv_wnd - ((seq - self.rcv_acked) & _MASK):
             return False
         if ack != self.snd_una or window != self.snd_wnd:
-            if (ack - self.snd_una) & _MASK > (self.snd_nxt - self.snd_una) & _MASK:
+            unacknowledged = (self.snd_nxt - ack) & _MASK
+            if unacknowledged > (self.snd_nxt - self.snd_una) & _MASK:
                 return False
-            self._receive_acknowledgement(ack, window, now)
+            if not window or self._probe_deadline is not None or self.queue.length:
+                self._receive_acknowledgement(ack, window, now)
+            else:
+                self.snd_una = ack
+                self.snd_wnd = window
+                room, was_full = window - unacknowledged, not self.send_room
+                self.send_room = room if room > 0 else 0
+                if was_full and room > 0:
+                    self._emit(SendRoomOpened(self))
         self.rcv_nxt = (seq + count) & _MASK
         return True
 
@@ -259,26 +253,25 @@ class TcpConnection:
             return self._segment(Flags.ACK)
         return None
 
-    def data_segment(self, max_payload: int) -> tuple[Segment, PacketBuffer | None] | None:
-        """The next data, at most `max_payload` bytes and never beyond the phone's window.
+    def take_data(self, max_count: int) -> tuple[int, bytes | memoryview | PacketBuffer] | None:
+        """The queued data that goes out now: at most `max_count` bytes and never beyond the phone's window.
 
         Returns:
-            A segment, and the buffer that holds all its payload and nothing else, if there is one.
+            The sequence number and the data of the segment, if there is any. Its acknowledgement is `rcv_acked`, its
+            only flag ACK.
         """
-        count = min(self.sendable, max_payload)
+        count = min(self.sendable, max_count)
         if not count:
             return None
-        buffer = self.queue.take_buffer(count)
-        segment = self._segment(Flags.ACK, self.queue.take(count) if buffer is None else buffer.data)
-        self.snd_nxt = seq_add(self.snd_nxt, count)
-        return segment, buffer
+        return self._advance(count), self.queue.take(count)
 
     # Inside.
 
     def _set_state(self, state: TcpState) -> None:
-        if state not in _EDGES[self.state]:
+        if state not in EDGES[self.state]:
             raise LocalProtocolError(f"{self}: no way to {state.name}")
         self.state = state
+        self.is_established = state is TcpState.ESTABLISHED
         self._measure_room()
 
     def _end(self, cause: CloseCause, text: str) -> None:
@@ -289,12 +282,26 @@ class TcpConnection:
         self._deadline = self._acknowledge_deadline = self._probe_deadline = None
         self._emit(ConnectionClosed(self, cause, text))
 
-    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+    def _use_room(self, count: int) -> None:
+        if count > self.send_room or not self.is_established:
+            raise LocalProtocolError(f"{self}: {count} bytes do not fit into send room {self.send_room}")
+        self.send_room -= count
+
+    def _note_acknowledgement(self) -> None:
         """Every segment carries the acknowledgement that we owe (T10)."""
         self.rcv_acked = self.rcv_taken
         self._acknowledge_due = False
         self.wants_control = self._syn_due or self._reset_due is not None
         self._acknowledge_deadline = None
+
+    def _advance(self, count: int) -> int:
+        seq = self.snd_nxt
+        self.snd_nxt = (seq + count) & _MASK
+        self._note_acknowledgement()
+        return seq
+
+    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+        self._note_acknowledgement()
         return Segment(self.local_port, self.remote_port, self.snd_nxt, self.rcv_taken, flags, self.rcv_wnd, payload)
 
     def _usable_window(self) -> int:
@@ -311,8 +318,7 @@ class TcpConnection:
             self.deadline_moved = True
 
     def _measure_room(self) -> None:
-        is_open = self.state is TcpState.ESTABLISHED
-        self.send_room = max(self._usable_window() - self.queue.length, 0) if is_open else 0
+        self.send_room = max(self._usable_window() - self.queue.length, 0) if self.is_established else 0
 
     def _note_progress(self, now: float) -> None:
         """After our side has ended, only silence for the whole linger time gives up (T14)."""
@@ -342,9 +348,9 @@ class TcpConnection:
     def _receive_answer_to_syn(self, segment: Segment, now: float) -> None:
         if self._syn_due:
             self.abort(CloseCause.VIOLATED, f"expected nothing before our SYN, got {segment}")
-        elif segment.flags & Flags.RST:
+        elif segment.flags & _RST:
             self._end(CloseCause.REFUSED, reset_text(segment))
-        elif segment.flags != Flags.SYN | Flags.ACK or segment.ack != self.snd_nxt or segment.payload:
+        elif segment.flags != _SYN_ACK or segment.ack != self.snd_nxt or segment.payload:
             self.abort(CloseCause.VIOLATED, f"expected SYN+ACK with ack {self.snd_nxt}, got {segment}")
         else:
             self.snd_una = segment.ack
@@ -358,7 +364,7 @@ class TcpConnection:
 
     def _violation(self, segment: Segment) -> str | None:
         """What is wrong with a segment of an open connection, in words for the phone's log and ours (T7)."""
-        if segment.flags != Flags.ACK:
+        if segment.flags != _ACK:
             return f"expected flags ACK, got {segment}"
         if segment.seq != self.rcv_nxt:
             return f"expected seq {self.rcv_nxt}, got {segment}"
@@ -392,9 +398,3 @@ class TcpConnection:
             self._take_everything(now)
         else:
             self._emit(DataReceived(self, [segment.payload]))
-
-
-def reset_text(segment: Segment) -> str:
-    """The reason in an RST, fit for a log line: printable, bounded, without the newline that phones add."""
-    text = bytes(segment.payload[:MAX_REASON_LENGTH]).decode("utf-8", "replace").strip("\0\r\n ")
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -33,8 +33,7 @@ class LinkCount:
             self.expected = (tx_seq + 1) % 0x10000
         return gap
 
-    def receive_expected(self, count: int) -> None:
-        """Note `count` packets more, each of which was the expected one."""
-        assert self.expected is not None
-        self.expected = (self.expected + count) % 0x10000
-        self.last = (self.expected - 1) % 0x10000
+    def receive_expected(self, expected: int) -> None:
+        """Note packets each of which was the expected one, and which one is expected next."""
+        self.expected = expected
+        self.last = (expected - 1) % 0x10000

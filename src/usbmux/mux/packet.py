@@ -21,6 +21,7 @@ FIRST_RX_SEQ: Final = 0xFFFF
 _HEADER_V1: Final = struct.Struct(">II")
 _HEADER_V2: Final = struct.Struct(">IIIHH")
 _VERSION: Final = struct.Struct(">III")
+_PROTOCOL: Final = struct.Struct(">I")
 HEADER_LENGTH: Final = {1: _HEADER_V1.size, 2: _HEADER_V2.size}
 
 
@@ -105,6 +106,8 @@ class PacketReader:
         self.version = version
         self.pending = bytearray()
         """What there is of an unfinished packet."""
+        self._pending_length = 0
+        """Of that packet, as far as its header has come."""
 
     def receive_data(self, data: bytes | memoryview) -> Iterator[Packet]:
         """Take the bytes of one transfer and yield each packet that they complete.
@@ -132,35 +135,53 @@ class PacketReader:
         Raises:
             RemoteProtocolError: A length that no packet can have; the framing is lost.
         """
+        raw, end = self.next_raw(data, offset)
+        return None if raw is None else self.decode(raw), end
+
+    def next_raw(self, data: memoryview, offset: int) -> tuple[memoryview | None, int]:
+        """As `next_packet`, but the packet as it came, for `decode`."""
         if self.pending:
             return self._rest_of_packet(data, offset)
         length = self._packet_length(data, offset)
-        if not length or offset + length > len(data):
+        end = offset + length
+        if not length or end > len(data):
             self.pending += data[offset:]
+            self._pending_length = length
             return None, len(data)
-        return self._packet(data, offset, length), offset + length
+        return data[offset:end], end
+
+    def decode(self, raw: memoryview) -> Packet:
+        """Read one whole packet; its payload is a view of it."""
+        (protocol,) = _PROTOCOL.unpack_from(raw)
+        if self._header_length(protocol) == _HEADER_V1.size:
+            return Packet(protocol, raw[_HEADER_V1.size :])
+        _protocol, _length, _magic, tx_seq, rx_seq = _HEADER_V2.unpack_from(raw)
+        return Packet(protocol, raw[_HEADER_V2.size :], tx_seq, rx_seq)
 
     def _header_length(self, protocol: int) -> int:
         return HEADER_LENGTH[1] if protocol == MuxProtocol.VERSION else HEADER_LENGTH[self.version]
 
-    def _rest_of_packet(self, data: memoryview, offset: int) -> tuple[Packet | None, int]:
+    def _rest_of_packet(self, data: memoryview, offset: int) -> tuple[memoryview | None, int]:
         pending = self.pending
-        end = min(offset + max(_HEADER_V1.size - len(pending), 0), len(data))
-        pending += data[offset:end]
-        try:
-            length = self._packet_length(pending, 0)
-        except RemoteProtocolError as error:
-            raise RemoteProtocolError(str(error), bytes(pending) + bytes(data[end:])) from None
-        rest = data[end : end + length - len(pending)] if length else data[end:end]
-        pending += rest
-        end += len(rest)
-        if not length or len(pending) < length:
+        if not self._pending_length:
+            header_end = min(offset + max(_HEADER_V1.size - len(pending), 0), len(data))
+            pending += data[offset:header_end]
+            offset = header_end
+            try:
+                self._pending_length = self._packet_length(pending, 0)
+            except RemoteProtocolError as error:
+                raise RemoteProtocolError(str(error), bytes(pending) + bytes(data[offset:])) from None
+        end = offset + self._pending_length - len(pending)
+        if not self._pending_length or end > len(data):
+            pending += data[offset:]
             return None, len(data)
+        pending += data[offset:end]
         # If the packet's own rest was lost, it was filled up with the next one, and what follows is no header: that
         # must be found out before the payload is used.
         self._packet_length(data, end)
-        self.pending = bytearray()  # a new one, because the payload is a view of the old one
-        return self._packet(memoryview(pending), 0, length), end
+        self.pending = bytearray()  # a new one, because the packet is a view of the old one
+        self._pending_length = 0
+        return memoryview(pending), end
 
     def _packet_length(self, buffer: memoryview | bytearray, offset: int) -> int:
         """The length of the packet at `offset`, or 0 while its header is incomplete."""
@@ -170,12 +191,3 @@ class PacketReader:
         if not self._header_length(protocol) <= length <= MAX_PACKET_LENGTH:
             raise RemoteProtocolError(f"mux packet with impossible length {length}", bytes(buffer[offset:]))
         return int(length)
-
-    def _packet(self, buffer: memoryview, offset: int, length: int) -> Packet:
-        (protocol,) = struct.unpack_from(">I", buffer, offset)
-        start = offset + self._header_length(protocol)
-        payload = buffer[start : offset + length]
-        if start - offset == _HEADER_V1.size:
-            return Packet(protocol, payload)
-        _protocol, _length, _magic, tx_seq, rx_seq = _HEADER_V2.unpack_from(buffer, offset)
-        return Packet(protocol, payload, tx_seq, rx_seq)

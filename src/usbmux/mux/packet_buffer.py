@@ -14,20 +14,17 @@ class PacketBuffer:
         size: Number of bytes of data that it holds.
     """
 
-    __slots__ = ("_buffer", "_length")
+    __slots__ = ("_length", "_view", "space")
 
     def __init__(self, size: int) -> None:
-        self._buffer = bytearray(ROOM + size)
+        self._view: Final = memoryview(bytearray(ROOM + size))
+        self.space: Final = self._view[ROOM:]
+        """Where the data goes."""
         self._length = 0
 
     def __len__(self) -> int:
         """How many bytes of data there are."""
         return self._length
-
-    @property
-    def space(self) -> memoryview:
-        """Where the data goes."""
-        return memoryview(self._buffer)[ROOM:]
 
     def filled(self, length: int) -> None:
         """Note that the first `length` bytes of the space are data."""
@@ -36,9 +33,10 @@ class PacketBuffer:
     @property
     def data(self) -> memoryview:
         """The data alone."""
-        return memoryview(self._buffer)[ROOM : ROOM + self._length]
+        return self.space[: self._length]
 
-    @property
-    def packet(self) -> memoryview:
-        """The whole packet: the room for the headers, then the data."""
-        return memoryview(self._buffer)[: ROOM + self._length]
+    def packet(self, headers: bytes) -> memoryview:
+        """The data behind its headers, as many as there is room for."""
+        packet = self._view[: ROOM + self._length]
+        packet[:ROOM] = headers
+        return packet

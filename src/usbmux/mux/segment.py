@@ -16,6 +16,8 @@ WINDOW_SHIFT: Final = 8
 MAX_WINDOW: Final = 0xFFFF << WINDOW_SHIFT
 DATA_OFFSET: Final = 5 << 4
 """Its field in a header without options."""
+MAX_REASON_LENGTH: Final = 512
+"""Longest RST text that is kept, in bytes."""
 _MODULUS: Final = 1 << 32
 _HALF: Final = 1 << 31
 
@@ -109,3 +111,9 @@ def seq_diff(left: int, right: int) -> int:
 def seq_le(left: int, right: int) -> bool:
     """Whether `left` is not later than `right`."""
     return seq_diff(left, right) <= 0
+
+
+def reset_text(segment: Segment) -> str:
+    """The reason in an RST, fit for a log line: printable, bounded, without the newline that phones add."""
+    text = bytes(segment.payload[:MAX_REASON_LENGTH]).decode("utf-8", "replace").strip("\0\r\n ")
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -20,21 +20,12 @@ class SendBuffer:
         self._chunks.append(data)
         self.length += len(data)
 
-    def take_buffer(self, count: int) -> PacketBuffer | None:
-        """Remove and return the buffer that holds the first `count` bytes and no others, if there is one."""
-        first = self._chunks[0]
-        if not isinstance(first, PacketBuffer) or len(first) != count:
-            return None
-        self.length -= count
-        self._chunks.popleft()
-        return first
-
-    def take(self, count: int) -> bytes | memoryview:
-        """Remove and return the first `count` bytes; there must be as many."""
+    def take(self, count: int) -> bytes | memoryview | PacketBuffer:
+        """Remove and return the first `count` bytes; there must be as many. A buffer if it holds just these."""
         self.length -= count
         first = self._chunks.popleft()
         if len(first) == count:
-            return first.data if isinstance(first, PacketBuffer) else first
+            return first
         view = _view(first)
         if len(view) > count:
             self._chunks.appendleft(view[count:])

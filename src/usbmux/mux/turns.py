@@ -48,6 +48,11 @@ class Turns(Generic[OwnerT]):
         """Note that the one whose turn it is has sent `count` bytes."""
         self._free_at[owner] += count
 
+    def spend_alone(self, owner: OwnerT, count: int) -> None:
+        """Note that it has sent `count` bytes while nobody stood in line: as `join`, `next` and `spend`."""
+        self._clock = begin = max(self._clock, self._free_at.get(owner, 0))
+        self._free_at[owner] = begin + count
+
     def forget(self, owner: OwnerT) -> None:
         """It will send no more."""
         self._free_at.pop(owner, None)

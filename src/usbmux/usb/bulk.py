@@ -5,7 +5,7 @@ means: it reports through its `PipeEvents`, and goes on after `resume`.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
@@ -13,6 +13,7 @@ from usbmux.usb.binding import TransferStatus, UsbUnsupportedError
 
 _READ: Final = "read from the phone"
 _WRITE: Final = "write to the phone"
+_COMPLETED: Final = int(TransferStatus.COMPLETED)
 
 
 class Transfer(Protocol):
@@ -51,7 +52,7 @@ class Endpoint(Protocol):
     def new_transfer(self) -> Transfer:
         """A transfer without data."""
 
-    def take_ended(self) -> Iterator[Transfer]:
+    def take_ended(self) -> Sequence[Transfer]:
         """The transfers that have ended and were not taken yet, in order."""
 
     def close(self) -> None:
@@ -145,7 +146,7 @@ class BulkReader:
 
     def collect(self) -> None:
         """Report what the reads have brought that ended meanwhile, and submit them again."""
-        ended = list(self._endpoint.take_ended())
+        ended = self._endpoint.take_ended()
         if not ended:
             return
         self._in_flight.ended(len(ended))
@@ -154,29 +155,35 @@ class BulkReader:
                 self._events.data_received(pieces)
         finally:
             for transfer in ended:
-                self._go_on(transfer)
+                if transfer.status != _COMPLETED:
+                    self._look_into(transfer.status)
+                else:
+                    self._has_stalled = False
+                    self._submit(transfer)
 
-    def _pieces(self, ended: list[Transfer]) -> list[memoryview]:
-        spans: list[tuple[int, int]] = []
+    def _pieces(self, ended: Sequence[Transfer]) -> list[memoryview]:
+        pieces: list[memoryview] = []
+        begin = end = 0
         for transfer in ended:
             if length := transfer.actual_length:
-                begin = self._begins[transfer]
-                if spans and spans[-1][1] == begin:
-                    begin = spans.pop()[0]
-                spans.append((begin, self._begins[transfer] + length))
-        return [self._ring[begin:end] for begin, end in spans]
+                place = self._begins[transfer]
+                if place != end:
+                    if begin < end:
+                        pieces.append(self._ring[begin:end])
+                    begin = place
+                end = place + length
+        if begin < end:
+            pieces.append(self._ring[begin:end])
+        return pieces
 
-    def _go_on(self, transfer: Transfer) -> None:
-        match transfer.status:
-            case TransferStatus.COMPLETED:
-                self._has_stalled = False
-                self._submit(transfer)
+    def _look_into(self, status: int) -> None:
+        match status:
             case TransferStatus.STALL | TransferStatus.CANCELLED if not self._is_running:
                 pass
             case TransferStatus.STALL if not self._has_stalled:
                 self._has_stalled = True
                 self._events.read_stalled()
-            case status:
+            case _:
                 self._events.transfer_failed(_transfer_error(status, _READ))
 
     def _submit(self, transfer: Transfer) -> None:
@@ -216,7 +223,6 @@ class BulkWriter:
         self._loop = asyncio.get_running_loop()
         self._in_flight = _InFlight()
         self._is_running = False
-        self._is_waited_for = False
         self._is_refusing = False
         self._slots_per_write = 1
         self._transfers = [endpoint.new_transfer() for _ in range(slots)]
@@ -232,8 +238,12 @@ class BulkWriter:
 
     def has_free_slot(self) -> bool:
         """Whether `write` may be called now."""
-        has_room = len(self._idle) >= self._slots_per_write and self._byte_count < self._slot_bytes
-        return has_room and self._is_running and not self._is_refusing
+        return (
+            self._byte_count < self._slot_bytes
+            and len(self._idle) >= self._slots_per_write
+            and self._is_running
+            and not self._is_refusing
+        )
 
     def write(self, packet: bytes | memoryview) -> None:
         """Send one packet, which must not change before it is sent.
@@ -246,7 +256,6 @@ class BulkWriter:
         self._submit(packet)
         if self._slots_per_write > 1 and self._is_running and packet and len(packet) % self._max_packet_size == 0:
             self._submit(b"")
-        self._is_waited_for = not self.has_free_slot()
 
     def stop(self) -> None:
         """Cancel all writes and take no more."""
@@ -268,15 +277,18 @@ class BulkWriter:
 
     def collect(self) -> None:
         """Look after the writes that have ended meanwhile."""
-        for transfer in self._endpoint.take_ended():
-            self._in_flight.ended(1)
+        ended = self._endpoint.take_ended()
+        if not ended:
+            return
+        had_free_slot = self.has_free_slot()
+        self._in_flight.ended(len(ended))
+        for transfer in ended:
             self._byte_count -= len(transfer.data)
             transfer.data = b""
             self._idle.append(transfer)
-            if self._is_running and transfer.status != TransferStatus.COMPLETED:
+            if transfer.status != _COMPLETED and self._is_running:
                 self._events.transfer_failed(_transfer_error(transfer.status, _WRITE))
-        if self._is_waited_for and self.has_free_slot():
-            self._is_waited_for = False
+        if not had_free_slot and self.has_free_slot():
             self._events.slot_freed()
 
     def _submit(self, packet: bytes | memoryview) -> None:

@@ -7,7 +7,7 @@ queue afterwards.
 
 import ctypes
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
 from usbmux.errors import UsbError
@@ -17,12 +17,14 @@ from usbmux.usb.binding import error_from_code, raw_handle, raw_library
 _BULK: Final = 2
 _ADD_ZERO_PACKET: Final = 8
 _SUCCESS: Final = 0
+_SMALL: Final = 1024
+"""Up to as many bytes are copied to a place whose address is known: to find out another one takes longer."""
 
 
 class BulkTransfer:
     """One transfer of an endpoint, used again and again. Made by `BulkEndpoint.new_transfer`."""
 
-    __slots__ = ("_cancel", "_fields", "_free", "_pointer", "_submit", "data")
+    __slots__ = ("_at_place", "_cancel", "_fields", "_free", "_place", "_pointer", "_submit", "data")
 
     def __init__(self, pointer: TransferPointer) -> None:
         library = raw_library()
@@ -31,6 +33,9 @@ class BulkTransfer:
         self._submit: Final = library.libusb_submit_transfer
         self._cancel: Final = library.libusb_cancel_transfer
         self._free: Final = library.libusb_free_transfer
+        self._place = bytearray()
+        """For small data to write."""
+        self._at_place = False
         self.data: bytes | memoryview = b""
         """What it reads into or writes; libusb has the address."""
 
@@ -52,11 +57,17 @@ class BulkTransfer:
     def set_data(self, data: bytes | memoryview) -> None:
         """What to read into (a writable view) or to write next; kept until it is replaced."""
         self.data = data
-        if isinstance(data, bytes):
-            self._fields.buffer = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
-        elif data:
-            self._fields.buffer = ctypes.addressof(ctypes.c_char.from_buffer(data))
-        self._fields.length = len(data)
+        length = len(data)
+        if isinstance(data, bytes) and length <= _SMALL:
+            if not self._at_place:
+                self._place = self._place or bytearray(_SMALL)
+                self._fields.buffer = _address(self._place)
+                self._at_place = True
+            self._place[:length] = data
+        else:
+            self._fields.buffer = _address(data)
+            self._at_place = False
+        self._fields.length = length
 
     def set_zero_packet(self, wanted: bool) -> None:
         """Whether a zero-length packet follows data that ends with a full one."""
@@ -80,6 +91,13 @@ class BulkTransfer:
     def close(self) -> None:
         """Free it. It must not be in flight."""
         self._free(self._pointer)
+
+
+def _address(data: bytes | bytearray | memoryview) -> object:
+    """Where data is; whoever uses it keeps the data."""
+    if isinstance(data, bytes):
+        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))
 
 
 class BulkEndpoint:
@@ -114,11 +132,12 @@ class BulkEndpoint:
         self._transfers[transfer.address] = transfer
         return transfer
 
-    def take_ended(self) -> Iterator[BulkTransfer]:
+    def take_ended(self) -> Sequence[BulkTransfer]:
         """The transfers that have ended and were not taken yet, in order."""
-        ended, transfers = self._ended, self._transfers
-        while ended:
-            yield transfers[ended.popleft()]
+        if not (count := len(self._ended)):
+            return ()
+        take, transfers = self._ended.popleft, self._transfers
+        return [transfers[take()] for _ in range(count)]  # a callback in another thread may add one meanwhile
 
     def close(self) -> None:
         """Free the transfers. None of them may be in flight."""

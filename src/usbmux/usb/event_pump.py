@@ -58,6 +58,11 @@ class _Notes:
         self._actions.append((action, arguments))
         return len(self._actions) == 1
 
+    @property
+    def wait(self) -> bool:
+        """Whether there are any."""
+        return bool(self._actions)
+
     def act(self) -> None:
         """Act on every note there is; what is noted meanwhile is left for the next call."""
         try:
@@ -136,7 +141,8 @@ class DescriptorPump:
         finally:
             self._is_handling = False
             try:
-                self._notes.act()
+                if self._notes.wait:
+                    self._notes.act()
             finally:
                 if self._timer is not None:
                     self.timeout_changed()

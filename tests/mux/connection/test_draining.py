@@ -7,9 +7,9 @@ import pytest
 from tests.mux.conftest import LAST_WORDS
 from tests.mux.wire import FIRST, OUR_WINDOW, PHONE_WINDOW
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import CloseCause
 from usbmux.mux.segment import Flags
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.wire import Wire

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mux.wire import FIRST, OUR_WINDOW, PHONE_WINDOW, SYN_ACK
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import SendRoomOpened
 from usbmux.mux.segment import Flags
 from usbmux.mux.settings import MuxSettings
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.conftest import MakesWire

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mux.wire import FIRST, OUR_WINDOW
-from usbmux.mux.connection import MAX_REASON_LENGTH, TcpState
 from usbmux.mux.events import CloseCause, ConnectionClosed
-from usbmux.mux.segment import Flags
+from usbmux.mux.segment import MAX_REASON_LENGTH, Flags
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.wire import Wire

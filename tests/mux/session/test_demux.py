@@ -7,7 +7,8 @@ import pytest
 from tests.mux.wire import CONTROL, FIRST, PHONE_PORT, SETUP, SYN_ACK, TCP
 from usbmux.mux.events import CloseCause, ConnectionClosed, DeviceMessage, PacketIgnored
 from usbmux.mux.segment import Flags
-from usbmux.mux.session import MAX_STRAY_RESETS, MAX_TEXT_LENGTH
+from usbmux.mux.session import MAX_TEXT_LENGTH
+from usbmux.mux.stray_resets import MAX_STRAY_RESETS
 
 if TYPE_CHECKING:
     from tests.mux.conftest import MakesWire

@@ -6,7 +6,6 @@ import pytest
 
 from tests.mux.wire import FIRST, PHONE_ISN, PHONE_PORT, SETUP, SYN_ACK, VERSION
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
@@ -18,6 +17,7 @@ from usbmux.mux.events import (
 )
 from usbmux.mux.segment import Flags
 from usbmux.mux.session import SessionState
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.conftest import MakesWire

@@ -55,8 +55,8 @@ ODD = st.one_of(
 TURNS = st.lists(st.one_of(ORDINARY, ORDINARY, ORDINARY, ODD), max_size=12)
 
 
-def outcome(turns: list[Turn], transfer_length: int) -> Outcome:
-    """What a session makes of them, in transfers of a length."""
+def outcome(turns: list[Turn], transfer_length: int, *, together: bool) -> Outcome:
+    """What a session makes of them, in transfers of a length that end together or one by one."""
     wire = Wire()
     wire.shake_hands()
     connections = [wire.establish(22), wire.establish(23)]
@@ -83,9 +83,12 @@ def outcome(turns: list[Turn], transfer_length: int) -> Outcome:
         if turn.damage is not None and turn.damage[0] < len(packet):
             packet[turn.damage[0]] = turn.damage[1]
         stream += packet
-        while len(stream) >= transfer_length:
-            wire.inject_data(stream[:transfer_length])
-            stream = stream[transfer_length:]
+        transfers, stream = cut(stream, transfer_length)
+        if together:
+            wire.session.receive_pieces(transfers, wire.now)
+        else:
+            for transfer in transfers:
+                wire.inject_data(transfer)
         client_goes_on(wire, turn)
         outcome.note_events()
         outcome.note_packets()
@@ -99,6 +102,12 @@ def outcome(turns: list[Turn], transfer_length: int) -> Outcome:
     return outcome
 
 
+def cut(stream: bytes, length: int) -> tuple[list[bytes], bytes]:
+    """Whole transfers, and the rest."""
+    end = len(stream) - len(stream) % length
+    return [stream[begin : begin + length] for begin in range(0, end, length)], stream[end:]
+
+
 def client_goes_on(wire: Wire, turn: Turn) -> None:
     for connection in list(wire.session._connections.values()):
         if connection.remote_port == 22 + turn.connection:
@@ -108,12 +117,12 @@ def client_goes_on(wire: Wire, turn: Turn) -> None:
 
 
 @settings(derandomize=True, max_examples=400, deadline=None)
-@given(TURNS, st.sampled_from([20, 39, 100, 1000]))
-def test_runs_or_none_come_to_the_same(turns: list[Turn], transfer_length: int) -> None:
-    with_runs = outcome(turns, transfer_length)
+@given(TURNS, st.sampled_from([20, 39, 100, 1000]), st.booleans())
+def test_runs_or_none_come_to_the_same(turns: list[Turn], transfer_length: int, together: bool) -> None:
+    with_runs = outcome(turns, transfer_length, together=together)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SegmentRun, "take", lambda _self, _data, begin, _link_count, _now: begin)
-        without = outcome(turns, transfer_length)
+        patch.setattr(SegmentRun, "take", lambda _self, _pieces, index, offset, _link_count, _now: (index, offset))
+        without = outcome(turns, transfer_length, together=False)
 
     assert with_runs == without
 
@@ -126,7 +135,7 @@ def test_ordinary_segments_are_taken_in_runs() -> None:
     wire.inject(payload=b"1")
     packets = [wire.segment(seq=FIRST + 1 + index, payload=b"%d" % index) for index in range(3)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire.session._reader, "next_packet", None)
+        patch.setattr(wire.session._reader, "next_raw", None)
         wire.inject_data(b"".join(packets))
     wire.expect_data(connection, b"1012")
     assert struct.unpack_from(">H", packets[-1], 12)[0] == wire.session._link_count.last
