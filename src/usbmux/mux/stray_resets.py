@@ -34,7 +34,3 @@ class StrayResets:
     def take(self) -> Segment:
         """Remove and return the one that has waited longest."""
         return self.waiting.popitem(last=False)[1]
-
-    def clear(self) -> None:
-        """Send none of them."""
-        self.waiting.clear()

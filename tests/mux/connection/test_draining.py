@@ -198,6 +198,20 @@ def test_draining_anything_that_moves_counts_as_life(
     wire.expect(flags=Flags.RST, seq=ALL_ACKED, ack=FIRST + answer)
 
 
+def test_draining_an_acknowledgement_was_due_before_silence_expires(wire: Wire, established: TcpConnection) -> None:
+    wire.advance(60)  # so that no deadline of its beginning is left
+    wire.send(established, LAST_WORDS)
+    wire.expect(payload=LAST_WORDS)
+    wire.receive(established, 10)
+    wire.acknowledge(established, 10)  # which plans the acknowledgement, for a time before the linger time is over
+    wire.close(established)
+    wire.advance(1)
+    wire.expect(seq=ALL_ACKED, ack=FIRST + 10)
+    wire.advance(29)
+    wire.expect_closed(established, CloseCause.EXPIRED, EXPIRED)
+    wire.expect(flags=Flags.RST, seq=ALL_ACKED, ack=FIRST + 10)
+
+
 def test_draining_expired_drops_what_could_not_be_sent(wire: Wire, established: TcpConnection) -> None:
     wire.send(established, LAST_WORDS)
     wire.inject(window=0)
