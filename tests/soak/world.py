@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from tests.soak.cable import Cable, Fault
 from tests.soak.phone import CLOSED_PORT, Phone
 from tests.soak.stream import Stream, content
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
@@ -22,6 +21,7 @@ from usbmux.mux.events import (
     SessionFailed,
 )
 from usbmux.mux.session import MuxSession, SessionState
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -204,7 +204,7 @@ class World:
         if packet is None:
             return False
         assert len(packet) <= self.settings.max_packet_length, "a packet that is too long"
-        self.cable.to_phone.append(packet)
+        self.cable.to_phone.append(bytes(packet))
         return True
 
     def give_to_host(self, transfer: bytes) -> None:
@@ -232,10 +232,11 @@ class World:
 
     def _handle(self, event: Event) -> None:
         match event:
-            case DataReceived(connection, data):
+            case DataReceived(connection, pieces):
+                data = b"".join(pieces)
                 stream = self._streams[connection.local_port]
                 assert stream.connection is connection
-                stream.client_receives(bytes(data), may_be_damaged=Fault.CUT_IN in self.cable.faults)
+                stream.client_receives(data, may_be_damaged=Fault.CUT_IN in self.cable.faults)
                 if stream.is_eager:
                     self.client_takes(stream, len(data))
             case SendRoomOpened(connection):
