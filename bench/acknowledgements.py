@@ -11,7 +11,7 @@ busy), or at 10 MB/s. "packets" are those that the host sends for each MiB.
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from unittest.mock import patch
 
 from tests.support.timed_link import TimedLink
@@ -35,7 +35,7 @@ class FollowingConnection(TcpConnection):
     def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
         segment = super()._segment(flags, payload)
         untaken = seq_diff(self.rcv_nxt, self.rcv_taken)
-        return replace(segment, ack=self.rcv_nxt, window=self.rcv_wnd - untaken)
+        return segment._replace(ack=self.rcv_nxt, window=self.rcv_wnd - untaken)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
 from usbmux.testing import SimulatedBus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from usbmux.usb.pipe import BulkPipe, UsbCandidate, UsbDeviceInfo
 
 pytestmark = pytest.mark.asyncio
@@ -55,8 +57,8 @@ class Receiver:
     log: list[str]
     freed: int = 0
 
-    def data_received(self, data: bytes | memoryview) -> None:
-        self.log.append(f"receiver got {bytes(data)!r}")
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
+        self.log += [f"receiver got {bytes(data)!r}" for data in pieces]
 
     def slot_freed(self) -> None:
         self.freed += 1

@@ -77,7 +77,8 @@ def test_daemon_imports_what_it_needs_only_before_it_is_ready(tmp_path: Path) ->
         modules = imported(process.output)
     assert unwanted(modules, NOT_FOR_A_DAEMON) == set()
     assert len(ours(modules)) <= 110
-    assert len(modules) <= 310
+    assert len(ours(modules)) <= 120
+    assert len(modules) <= 320
 
 
 def test_daemon_is_ready_it_imports_nothing_more_whatever_it_is_asked(tmp_path: Path) -> None:

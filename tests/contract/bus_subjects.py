@@ -11,7 +11,7 @@ from tests.usb.usbfs.subjects import until
 from usbmux.usb.pipe import BulkPipe, UsbBus, UsbCandidate, UsbDeviceInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sized
+    from collections.abc import Callable, Iterator, Sequence, Sized
 
     from usbmux.errors import UsbError
     from usbmux.usb.simulated import UsbFunction
@@ -156,10 +156,10 @@ class Receiver:
         await until(self._pipe.has_free_slot)
         self.write(packet)
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         with self._called("data_received"):
-            self.data += data
-            if len(data) == 0:
+            self.data += b"".join(pieces)
+            if not pieces or not all(pieces):
                 self.faults.append("empty data")
             self.when_received()
 

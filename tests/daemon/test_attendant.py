@@ -33,7 +33,7 @@ class SlowPipe:
     def has_free_slot(self) -> bool:
         return not self.is_closed
 
-    def write(self, packet: bytes) -> None:
+    def write(self, packet: bytes | memoryview) -> None:
         pass
 
     async def close(self) -> None:
@@ -71,7 +71,7 @@ class Candidate:
         await turns(5)
         receiver = self.pipe.receiver
         assert receiver is not None
-        receiver.data_received(ANSWER)
+        receiver.data_received([ANSWER])
         return receiver
 
 
@@ -187,10 +187,10 @@ async def test_link_that_fails_while_the_phone_stays_is_made_again() -> None:
     attendant.device_arrived(candidate)
     receiver = await candidate.answer()
     await turns(5)
-    receiver.data_received(bytes(8))  # no packet has this length, and the new VERSION is not answered
+    receiver.data_received([bytes(8)])  # no packet has this length, and the new VERSION is not answered
     for _ in range(2):
         await candidate.attempted.acquire()
-    (await candidate.answer()).data_received(b"")
+    (await candidate.answer()).data_received([b""])
     await turns(5)
     assert [record.device_id for record in registry.records()] == [2]
     await attendant.close()

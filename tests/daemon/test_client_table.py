@@ -6,7 +6,7 @@ from usbmux.admin.message import CLIENTS_A_PAGE, ClientActivity, ClientStatus, C
 from usbmux.control.address import UnixAddress
 from usbmux.daemon.client_table import ClientTable, ServedClient, connections_of
 from usbmux.daemon.peer import Peer
-from usbmux.mux.connection import TcpState
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from usbmux.daemon.counts import Traffic

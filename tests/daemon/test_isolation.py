@@ -176,7 +176,7 @@ async def test_one_of_64_phones_takes_no_transfer_any_more_the_others_keep_their
     await harness.attached()
     before = await harness.stream(ECHO, device_id=device_ids(harness)[ODD_UDID])
     pipe = harness.bus._candidates[stalled]._pipe
-    monkeypatch.setattr(pipe, "has_free_slot", lambda: False)
+    monkeypatch.setattr(pipe, "_slots", 0)
     await before.send(bytes(LENGTH // 2))  # which stays in the daemon
     assert await turns_of_the_good(harness, idle) <= reference * ALLOWANCE
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,7 +83,7 @@ async def test_phone_sends_beyond_our_window_only_that_connection_ends(
     window = 4096
 
     def overrun(segment: Segment) -> Segment:
-        return replace(segment, payload=bytes(window + 1)) if segment.source_port == 9 and segment.payload else segment
+        return segment._replace(payload=bytes(window + 1)) if segment.source_port == 9 and segment.payload else segment
 
     options = PhoneOptions(tamper=overrun)
     harness = await serve(

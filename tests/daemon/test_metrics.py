@@ -246,7 +246,7 @@ async def test_packets_belong_to_nothing_and_framing_breaks_both_are_counted(ser
     await harness.attached()
     link = harness.daemon.registry.link(1)
     assert link is not None
-    link.data_received(OF_NO_PROTOCOL)
+    link.data_received([OF_NO_PROTOCOL])
     assert (await scrape(harness)).value("usbmux_ignored_packets_total") == 1
-    link.data_received(bytes(16))
+    link.data_received([bytes(16)])
     assert (await scrape(harness)).value("usbmux_resynchronisations_total") == 1

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from tests.fuzz.cursor import pieces
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import (
     ConnectionClosed,
     ConnectionEstablished,
@@ -21,8 +20,10 @@ from usbmux.mux.events import (
 )
 from usbmux.mux.packet import PacketReader, Version, encode_v1, encode_v2
 from usbmux.mux.segment import MAX_WINDOW, Flags, Segment, seq_add
-from usbmux.mux.session import MAX_STRAY_RESETS, MuxSession, SessionState
+from usbmux.mux.session import MuxSession, SessionState
 from usbmux.mux.settings import MuxSettings
+from usbmux.mux.stray_resets import MAX_STRAY_RESETS
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from usbmux.mux.connection import TcpConnection
@@ -145,7 +146,7 @@ class HostilePhone:
             packet = self.session.packet_to_send(self._now)
             if packet is None:
                 return count
-            self._check_packet(packet)
+            self._check_packet(bytes(packet))
         return most
 
     def finish(self) -> None:
@@ -174,8 +175,8 @@ class HostilePhone:
         match event:
             case HandshakeCompleted(version):
                 self._version = min(version, 2)
-            case DataReceived(connection, data):
-                self._untaken[connection] += len(data)
+            case DataReceived(connection, pieces):
+                self._untaken[connection] += sum(map(len, pieces))
                 assert self._untaken[connection] <= SETTINGS.receive_window
             case ConnectionEstablished(connection) | SendRoomOpened(connection):
                 assert connection in self._untaken

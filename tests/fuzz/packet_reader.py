@@ -49,7 +49,7 @@ def read(version: int, transfers: list[bytes]) -> tuple[list[Packet], str]:
                 packets.append(packet)
         except RemoteProtocolError as error:
             return packets, str(error)
-        assert reader.pending < MAX_PACKET_LENGTH
+        assert len(reader.pending) < MAX_PACKET_LENGTH
     return packets, ""
 
 

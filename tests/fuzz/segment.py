@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from usbmux.errors import RemoteProtocolError
-from usbmux.mux.connection import MAX_REASON_LENGTH, reset_text
-from usbmux.mux.segment import HEADER_LENGTH, Segment, seq_add, seq_diff, seq_le
+from usbmux.mux.segment import HEADER_LENGTH, MAX_REASON_LENGTH, Segment, reset_text, seq_add, seq_diff, seq_le
 
 MAX_LENGTH: Final = 2048
 

@@ -43,7 +43,7 @@ class Pair:
                 reported.append(event)
             packet = self.session.packet_to_send(NOW)
             if packet is not None:
-                self.device.receive_data(packet)
+                self.device.receive_data(bytes(packet))
                 self._serve()
             elif packets := self.device.take_packets():
                 self.session.receive_data(b"".join(packets), NOW)

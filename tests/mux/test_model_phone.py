@@ -133,7 +133,7 @@ class SessionAgainstPhone(RuleBasedStateMachine):
     @rule(count=st.integers(1, 5))
     def transfers_out(self, count: int) -> None:
         while count and (packet := self.session.packet_to_send(self.now)) is not None:
-            self.phone.receive_packet(packet)
+            self.phone.receive_packet(bytes(packet))
             count -= 1
         for client in self.clients:
             assert client.end.acknowledged <= client.taken or self.is_closing
@@ -156,7 +156,8 @@ class SessionAgainstPhone(RuleBasedStateMachine):
                 client = self.client_of(connection)
                 client.may_write = True
                 self.write(client)
-            case DataReceived(connection, data):
+            case DataReceived(connection, pieces):
+                data = b"".join(pieces)
                 client = self.client_of(connection)
                 assert data == pattern(client.received, len(data))
                 client.received += len(data)

@@ -36,7 +36,7 @@ def test_control_encoded_with_the_magic_of_a_phone() -> None:
 def test_reader_golden_bytes_are_decoded(version: int, data: bytes, packet: Packet) -> None:
     reader = PacketReader(version)
     assert list(reader.receive_data(data)) == [packet]
-    assert reader.pending == 0
+    assert not reader.pending
 
 
 def test_version_decoded_ignores_what_follows() -> None:

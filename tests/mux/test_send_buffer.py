@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.send_buffer import SendBuffer
 
 
@@ -16,14 +17,19 @@ def buffer() -> SendBuffer:
     return buffer
 
 
+def taken_bytes(buffer: SendBuffer, count: int) -> bytes:
+    taken = buffer.take(count)
+    return bytes(taken.data if isinstance(taken, PacketBuffer) else taken)
+
+
 def drained(buffer: SendBuffer) -> bytes:
-    return bytes(buffer.take(len(buffer)))
+    return taken_bytes(buffer, buffer.length)
 
 
 @pytest.mark.parametrize("count", range(1, 10))
 def test_buffer_take_splits_and_joins_chunks(buffer: SendBuffer, count: int) -> None:
     assert buffer.take(count) == b"abcdefghi"[:count]
-    assert len(buffer) == 9 - count
+    assert buffer.length == 9 - count
     if count < 9:
         assert drained(buffer) == b"abcdefghi"[count:]
 
@@ -46,7 +52,7 @@ def test_buffer_take_of_part_of_a_chunk_does_not_copy_it() -> None:
 
 def test_buffer_cleared_is_empty_and_usable(buffer: SendBuffer) -> None:
     buffer.clear()
-    assert len(buffer) == 0
+    assert buffer.length == 0
     buffer.append(b"new")
     assert drained(buffer) == b"new"
 
@@ -57,7 +63,7 @@ def test_buffer_empty_chunks_are_harmless() -> None:
         buffer.append(chunk)
     assert buffer.take(3) == b"abc"
     assert buffer.take(1) == b"d"
-    assert len(buffer) == 0
+    assert buffer.length == 0
 
 
 @settings(derandomize=True)
@@ -67,8 +73,24 @@ def test_buffer_any_chunks_come_out_in_order_by_any_counts(chunks: list[bytes], 
     for chunk in chunks:
         buffer.append(chunk)
     for count in counts:
-        if count <= len(buffer):
-            out += buffer.take(count)
-    if len(buffer):
+        if count <= buffer.length:
+            out += taken_bytes(buffer, count)
+    if buffer.length:
         out += drained(buffer)
     assert out == b"".join(chunks)
+
+
+def test_packet_buffer_is_taken_as_it_is_if_whole_and_its_bytes_otherwise() -> None:
+    def filled() -> PacketBuffer:
+        packet_buffer = PacketBuffer(10)
+        packet_buffer.space[:4] = b"data"
+        packet_buffer.filled(4)
+        return packet_buffer
+
+    buffer, first, second = SendBuffer(), filled(), filled()
+    buffer.append(first)
+    buffer.append(second)
+    assert buffer.take(4) is first
+    assert taken_bytes(buffer, 3) == b"dat"
+    buffer.append(filled())
+    assert drained(buffer) == b"adata"

@@ -112,11 +112,11 @@ class Wire:
         protocol, length = struct.unpack_from(">II", packet)
         assert length == len(packet)
         if protocol == VERSION or self.version == 1:
-            return protocol, packet[8:]
+            return protocol, bytes(packet[8:])
         header = struct.unpack_from(">IHH", packet, 8)
         assert header == (0xFEEDFACE, self.host_tx_seq, self.host_rx_seq)
         self.host_tx_seq = (self.host_tx_seq + 1) % 0x10000
-        return protocol, packet[16:]
+        return protocol, bytes(packet[16:])
 
     def expect(
         self,
@@ -156,8 +156,10 @@ class Wire:
         self.expect(flags=Flags.RST, seq=seq, ack=ack, payload=event.text.encode())
 
     def expect_data(self, connection: TcpConnection, data: bytes) -> None:
-        """The next event is this data."""
-        self.expect_event(DataReceived(connection, data))
+        """The next event is this data, in however many pieces."""
+        event = self.session.next_event()
+        assert isinstance(event, DataReceived), event
+        assert (event.connection, b"".join(event.pieces)) == (connection, data)
 
     def expect_nothing(self) -> None:
         """No event and no packet is waiting."""

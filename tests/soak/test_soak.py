@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.soak.soak import Soak, SoakFailedError
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import DataReceived, Event, SendRoomOpened
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.port_allocator import PortAllocator
 from usbmux.mux.segment import Flags, Segment
 from usbmux.mux.send_buffer import SendBuffer
@@ -51,7 +51,8 @@ def swap_two_bytes(patch: pytest.MonkeyPatch) -> None:
     take = SendBuffer.take
 
     def swapping(self: SendBuffer, count: int) -> bytes:
-        data = bytes(take(self, count))
+        taken = take(self, count)
+        data = bytes(taken.data if isinstance(taken, PacketBuffer) else taken)
         return data[1::-1] + data[2:]
 
     patch.setattr(SendBuffer, "take", swapping)
@@ -74,7 +75,7 @@ def overrun_the_window(patch: pytest.MonkeyPatch) -> None:
     receive = TcpConnection.receive_segment
 
     def hopeful(self: TcpConnection, segment: Segment, now: float) -> None:
-        receive(self, replace(segment, window=segment.window + 256), now)
+        receive(self, segment._replace(window=segment.window + 256), now)
 
     patch.setattr(TcpConnection, "receive_segment", hopeful)
 
@@ -84,8 +85,8 @@ def lose_a_byte(patch: pytest.MonkeyPatch) -> None:
 
     def losing(self: MuxSession) -> Event | None:
         event = next_event(self)
-        if isinstance(event, DataReceived) and len(event.data) > 1:
-            return replace(event, data=event.data[:-1])
+        if isinstance(event, DataReceived) and len(event.pieces[-1]) > 1:
+            return event._replace(pieces=[*event.pieces[:-1], event.pieces[-1][:-1]])
         return event
 
     patch.setattr(MuxSession, "next_event", losing)

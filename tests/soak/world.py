@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from tests.soak.cable import Cable, Fault
 from tests.soak.phone import CLOSED_PORT, Phone
 from tests.soak.stream import Stream, content
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
@@ -22,6 +21,7 @@ from usbmux.mux.events import (
     SessionFailed,
 )
 from usbmux.mux.session import MuxSession, SessionState
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -151,7 +151,10 @@ class World:
         if not stream.may_write or stream.is_shut or stream.is_gone or stream.cause is not None:
             return 0
         count = min(count, stream.connection.send_room)
-        self.session.send(stream.connection, content(stream.salt, stream.written, count), self.now)
+        data = content(stream.salt, stream.written, count)
+        packet = self.session.send(stream.connection, data, self.now, at_once=count % 2 == 0)
+        if packet is not None:
+            self._put_on_cable(packet)
         stream.written += count
         stream.may_write = stream.connection.send_room > 0
         self.take_events()
@@ -203,15 +206,18 @@ class World:
         packet = self.session.packet_to_send(self.now)
         if packet is None:
             return False
-        assert len(packet) <= self.settings.max_packet_length, "a packet that is too long"
-        self.cable.to_phone.append(packet)
+        self._put_on_cable(packet)
         return True
+
+    def _put_on_cable(self, packet: bytes | memoryview) -> None:
+        assert len(packet) <= self.settings.max_packet_length, "a packet that is too long"
+        self.cable.to_phone.append(bytes(packet))
 
     def give_to_host(self, transfer: bytes) -> None:
         self._transfers += 1
         if self._transfers < FIRST_TRANSFERS and self.is_suspect:
             self._is_count_doubtful = True
-        self.session.receive_data(transfer, self.now)
+        self.session.receive_pieces([transfer], self.now)
         self.take_events()
 
     def give_to_phone(self) -> None:
@@ -232,10 +238,11 @@ class World:
 
     def _handle(self, event: Event) -> None:
         match event:
-            case DataReceived(connection, data):
+            case DataReceived(connection, pieces):
+                data = b"".join(pieces)
                 stream = self._streams[connection.local_port]
                 assert stream.connection is connection
-                stream.client_receives(bytes(data), may_be_damaged=Fault.CUT_IN in self.cable.faults)
+                stream.client_receives(data, may_be_damaged=Fault.CUT_IN in self.cable.faults)
                 if stream.is_eager:
                     self.client_takes(stream, len(data))
             case SendRoomOpened(connection):

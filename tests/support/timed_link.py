@@ -143,8 +143,8 @@ class TimedLink:
             match event:
                 case ConnectionEstablished(connection):
                     self._clients[connection].established(connection)
-                case DataReceived(connection, data):
-                    self._clients[connection].received(connection, len(data))
+                case DataReceived(connection, pieces):
+                    self._clients[connection].received(connection, sum(map(len, pieces)))
                 case SendRoomOpened(connection):
                     self._clients[connection].room_opened(connection)
                 case ConnectionClosed():
@@ -157,7 +157,7 @@ class TimedLink:
             packet = self.session.packet_to_send(self.now)
             if packet is None:
                 break
-            self._out.append(packet)
+            self._out.append(bytes(packet))
             self._out_bytes += len(packet)
             self.packets_to_phone += 1
             self.empty_segments += len(packet) == 36

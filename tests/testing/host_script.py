@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from usbmux.errors import UsbError
 from usbmux.mux.packet import (
@@ -47,10 +48,11 @@ class HostScript:
     def device_left(self, candidate: UsbCandidate) -> None:
         pass
 
-    def data_received(self, data: bytes | memoryview) -> None:
-        self.transfers.append(bytes(data))
-        for packet in self._reader.receive_data(data):
-            self._packets.put_nowait(Packet(packet.protocol, bytes(packet.payload), packet.tx_seq, packet.rx_seq))
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
+        for data in pieces:
+            self.transfers.append(bytes(data))
+            for packet in self._reader.receive_data(data):
+                self._packets.put_nowait(Packet(packet.protocol, bytes(packet.payload), packet.tx_seq, packet.rx_seq))
 
     def slot_freed(self) -> None:
         while self._unsent and self.pipe.has_free_slot():

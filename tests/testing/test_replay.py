@@ -196,7 +196,7 @@ async def test_phone_that_sent_rubbish_before_its_answer_does_so_again(tmp_path:
 
 
 def one_byte_ahead(segment: Segment) -> Segment:
-    return replace(segment, seq=segment.seq + 1) if segment.payload else segment
+    return segment._replace(seq=segment.seq + 1) if segment.payload else segment
 
 
 @pytest.mark.parametrize(

@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.usb.scripted_handle import ScriptedHandle, ScriptedTransfer
+from tests.usb.scripted_endpoint import ScriptedEndpoint, ScriptedTransfer
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError
-from usbmux.usb.binding import TransferStatus
+from usbmux.usb.binding import TransferStatus, UsbUnsupportedError
 from usbmux.usb.bulk import BulkWriter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-usb1 = pytest.importorskip("usb1", reason="the libusb binding is not installed")
-
-
-class DirectPump:
-    """An `EventPump` that acts at once."""
-
-    def start(self) -> None:
-        raise NotImplementedError
-
-    def notify(self, action: Callable[..., object], *arguments: object) -> None:
-        action(*arguments)
-
-    def timeout_changed(self) -> None:
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        raise NotImplementedError
 
 
 class Events:
@@ -41,7 +19,7 @@ class Events:
         self.slots_freed = 0
         self.errors: list[UsbError] = []
 
-    def data_received(self, data: memoryview) -> None:
+    def data_received(self, pieces: list[memoryview]) -> None:
         raise NotImplementedError
 
     def slot_freed(self) -> None:
@@ -54,30 +32,32 @@ class Events:
         self.errors.append(error)
 
 
-def running_writer(handle: ScriptedHandle, events: Events, slots: int = 4, slot_bytes: int = 1000) -> BulkWriter:
-    writer = BulkWriter(handle, DirectPump(), 0x04, events, max_packet_size=512, slots=slots, slot_bytes=slot_bytes)
+def running_writer(endpoint: ScriptedEndpoint, events: Events, slots: int = 4, slot_bytes: int = 1000) -> BulkWriter:
+    writer = BulkWriter(endpoint, events, max_packet_size=512, slots=slots, slot_bytes=slot_bytes)
     writer.start()
     return writer
 
 
 def no_zero_packet(transfer: ScriptedTransfer) -> Exception | None:
-    return usb1.USBErrorNotSupported() if transfer.adds_zero_packet else None
+    return UsbUnsupportedError("cannot") if transfer.adds_zero_packet else None
 
 
 @pytest.mark.asyncio
 async def test_bytes_in_flight_at_the_bound_no_slot_is_free_until_one_write_ends() -> None:
-    handle, events = ScriptedHandle(), Events()
-    writer = running_writer(handle, events, slot_bytes=1000)
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events, slot_bytes=1000)
 
     writer.write(bytes(999))
     assert writer.has_free_slot()
     writer.write(bytes(2000))
     assert not writer.has_free_slot()
-    first, second = handle.submitted
+    first, second = endpoint.submitted
     first.end(TransferStatus.COMPLETED)
+    writer.collect()
     assert not writer.has_free_slot()
     assert events.slots_freed == 0
     second.end(TransferStatus.COMPLETED)
+    writer.collect()
 
     assert writer.has_free_slot()
     assert events.slots_freed == 1
@@ -85,39 +65,40 @@ async def test_bytes_in_flight_at_the_bound_no_slot_is_free_until_one_write_ends
 
 @pytest.mark.asyncio
 async def test_flag_supported_no_empty_transfer_follows() -> None:
-    handle, events = ScriptedHandle(), Events()
-    writer = running_writer(handle, events)
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events)
 
     writer.write(bytes(512))
 
-    assert handle.sent == [bytes(512)]
-    assert handle.submitted[0].adds_zero_packet
+    assert endpoint.sent == [bytes(512)]
+    assert endpoint.submitted[0].adds_zero_packet
 
 
 @pytest.mark.asyncio
 async def test_flag_unsupported_empty_transfer_follows_whole_packets_only() -> None:
-    handle, events = ScriptedHandle(), Events()
-    handle.refuse = no_zero_packet
-    writer = running_writer(handle, events)
+    endpoint, events = ScriptedEndpoint(), Events()
+    endpoint.refuse = no_zero_packet
+    writer = running_writer(endpoint, events)
 
     writer.write(bytes(512))
     writer.write(b"short")
 
-    assert handle.sent == [bytes(512), b"", b"short"]
+    assert endpoint.sent == [bytes(512), b"", b"short"]
     await asyncio.sleep(0)
     assert events.errors == []
 
 
 @pytest.mark.asyncio
 async def test_flag_unsupported_one_slot_left_is_not_enough() -> None:
-    handle, events = ScriptedHandle(), Events()
-    handle.refuse = no_zero_packet
-    writer = running_writer(handle, events)
+    endpoint, events = ScriptedEndpoint(), Events()
+    endpoint.refuse = no_zero_packet
+    writer = running_writer(endpoint, events)
     writer.write(bytes(512))
     writer.write(b"short")
 
     assert not writer.has_free_slot()
-    handle.submitted[0].end(TransferStatus.COMPLETED)
+    endpoint.submitted[0].end(TransferStatus.COMPLETED)
+    writer.collect()
 
     assert writer.has_free_slot()
     assert events.slots_freed == 1
@@ -125,9 +106,9 @@ async def test_flag_unsupported_one_slot_left_is_not_enough() -> None:
 
 @pytest.mark.asyncio
 async def test_not_supported_even_without_flag_is_reported_later() -> None:
-    handle, events = ScriptedHandle(), Events()
-    handle.refuse = lambda _transfer: usb1.USBErrorNotSupported()
-    writer = running_writer(handle, events)
+    endpoint, events = ScriptedEndpoint(), Events()
+    endpoint.refuse = lambda _transfer: UsbUnsupportedError("cannot")
+    writer = running_writer(endpoint, events)
 
     writer.write(b"x")
 
@@ -138,37 +119,40 @@ async def test_not_supported_even_without_flag_is_reported_later() -> None:
 
 @pytest.mark.asyncio
 async def test_stalled_is_an_error_and_nothing_is_sent_again() -> None:
-    handle, events = ScriptedHandle(), Events()
-    writer = running_writer(handle, events)
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events)
     writer.write(b"one")
     writer.write(b"two")
 
-    handle.submitted[0].end(TransferStatus.STALL, 0)
+    endpoint.submitted[0].end(TransferStatus.STALL)
+    writer.collect()
 
     assert [type(error) for error in events.errors] == [UsbStallError]
-    assert handle.sent == [b"two"]
+    assert endpoint.sent == [b"two"]
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [TransferStatus.ERROR, TransferStatus.NO_DEVICE, TransferStatus.CANCELLED])
 async def test_running_write_ends_without_the_device_is_disconnected(status: TransferStatus) -> None:
-    handle, events = ScriptedHandle(), Events()
-    writer = running_writer(handle, events)
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events)
     writer.write(b"one")
 
-    handle.submitted[0].end(status, 0)
+    endpoint.submitted[0].end(status)
+    writer.collect()
 
     assert [type(error) for error in events.errors] == [UsbDisconnectedError]
 
 
 @pytest.mark.asyncio
-async def test_stopped_closed_all_transfers_are_freed() -> None:
-    handle, events = ScriptedHandle(), Events()
-    writer = running_writer(handle, events)
+async def test_stopped_closed_endpoint_is_closed() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events)
     writer.write(b"one")
     writer.stop()
-    handle.submitted[0].end(TransferStatus.CANCELLED, 0)
+    endpoint.submitted[0].end(TransferStatus.CANCELLED)
+    writer.collect()
 
     writer.close()
 
-    assert all(transfer.is_closed for transfer in handle.transfers)
+    assert endpoint.is_closed

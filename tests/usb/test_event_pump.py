@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 from select import POLLIN
@@ -198,4 +199,26 @@ async def test_descriptor_pump_library_fails_the_loop_hears_our_error() -> None:
 
     assert isinstance(await asyncio.wait_for(heard, 10), UsbError)
     pump.stop()
+    context.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("has_descriptors", [True, False])
+async def test_pump_calls_in_the_loop_after_each_run_of_events_until_it_is_stopped(has_descriptors: bool) -> None:
+    context = ScriptedContext(has_descriptors=has_descriptors)
+    loop = asyncio.get_running_loop()
+    pump = make_event_pump(context, loop)
+    calls: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    pump.start()
+    pump.call_after_events(lambda: calls.put_nowait(("".join(occurred), threading.get_ident())))
+    occurred: list[str] = []
+
+    for letter in "abc":
+        context.occur(functools.partial(occurred.append, letter))
+        async with asyncio.timeout(10):
+            while (await calls.get()) != ("".join(occurred), threading.get_ident()) or occurred[-1:] != [letter]:
+                pass
+    pump.stop()
+
+    assert occurred == ["a", "b", "c"]
     context.close()

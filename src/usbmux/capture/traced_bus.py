@@ -1,5 +1,6 @@
 """A bus whose transfers somebody else can be told of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,6 +63,7 @@ class _TracedPipe:
     def __init__(self, pipe: BulkPipe, hub: TraceHub) -> None:
         self._pipe: Final = pipe
         self._tap: Final = hub.tap(pipe.info)
+        self.has_free_slot: Final = pipe.has_free_slot  # asked for every packet, so without a call in between
 
     @property
     def info(self) -> UsbDeviceInfo:
@@ -71,13 +73,10 @@ class _TracedPipe:
         self._pipe.start(_TracedReceiver(receiver, self._tap))
         self._tap.open()  # the pipe calls nobody back before this
 
-    def has_free_slot(self) -> bool:
-        return self._pipe.has_free_slot()
-
-    def write(self, packet: bytes) -> None:
+    def write(self, packet: bytes | memoryview) -> None:
         self._pipe.write(packet)
         if self._tap.listeners:
-            self._tap.sent(packet)
+            self._tap.sent(bytes(packet))
 
     async def close(self) -> None:
         await self._pipe.close()
@@ -90,10 +89,11 @@ class _TracedReceiver:
         self._receiver: Final = receiver
         self._tap: Final = tap
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         if self._tap.listeners:
-            self._tap.received(data)
-        self._receiver.data_received(data)
+            for data in pieces:
+                self._tap.received(data)
+        self._receiver.data_received(pieces)
 
     def slot_freed(self) -> None:
         self._receiver.slot_freed()

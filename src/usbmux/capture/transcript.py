@@ -101,7 +101,7 @@ class Transcript:
             yield FramingLost(f"{error} ({shown_bytes(error.data)})")
         else:
             if reader.pending:
-                yield FramingLost(f"a transfer with {reader.pending} bytes of an unfinished packet")
+                yield FramingLost(f"a transfer with {len(reader.pending)} bytes of an unfinished packet")
 
     def receive(self, data: bytes | memoryview) -> Iterator[Entry]:
         """Yield what one bulk IN transfer completes. The iterator must be exhausted."""

@@ -5,6 +5,8 @@ No rule of the protocol stands here; see docs/architecture.md for the data path.
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence
 from typing import Final, Protocol, assert_never
 
 from usbmux.admin.message import ConnectionState, ConnectionStatus
@@ -18,14 +20,15 @@ from usbmux.mux.events import (
     ConnectionEstablished,
     DataReceived,
     DeviceMessage,
-    Event,
     HandshakeCompleted,
     PacketIgnored,
+    RareEvent,
     ResynchronisationBegun,
     SendRoomOpened,
     SessionFailed,
 )
 from usbmux.mux.packet import ControlKind
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.session import MuxSession
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
@@ -39,7 +42,7 @@ class StreamHandler(Protocol):
     def stream_established(self) -> None:
         """The phone accepted."""
 
-    def stream_data_received(self, data: memoryview | bytes) -> None:
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
         """The phone sent data, valid during the call. Owed: `DeviceStream.acknowledge` for every byte."""
 
     def stream_room_opened(self) -> None:
@@ -106,10 +109,14 @@ class DeviceStream:
         """Who hears of the stream from now on."""
         self._link.handlers[self._connection] = handler
 
-    def send(self, data: bytes) -> None:
-        """Queue at most `send_room` bytes for the phone."""
-        self._link.session.send(self._connection, data, self._link.now())
-        self._link.turn()
+    def send(self, data: bytes | PacketBuffer) -> None:
+        """Queue at most `send_room` bytes for the phone. A buffer is the stream's from now on."""
+        link = self._link
+        packet = link.session.send(self._connection, data, link.now(), at_once=link.pipe.has_free_slot())
+        if packet is not None:
+            link.pipe.write(packet)
+        else:
+            link.turn()
 
     def acknowledge(self, count: int) -> None:
         """The client has taken `count` bytes."""
@@ -141,8 +148,8 @@ class DeviceLink:
 
     def __init__(self, pipe: BulkPipe, settings: MuxSettings, loop: asyncio.AbstractEventLoop, counts: Counts) -> None:
         self.info: Final[UsbDeviceInfo] = pipe.info
-        self.now: Final = loop.time
-        self.session: Final = MuxSession(loop.time(), settings)
+        self.now: Final = time.monotonic  # the clock of the loop, without the loop's own call around it
+        self.session: Final = MuxSession(time.monotonic(), settings)
         self.handlers: Final[dict[TcpConnection, StreamHandler]] = {}
         self.ready: Final[asyncio.Future[bool]] = loop.create_future()
         """Resolves to whether the handshake succeeded."""
@@ -150,17 +157,18 @@ class DeviceLink:
         """Resolves to why the link ended."""
         self.is_gone = False
         """Whether it ended because the phone left the bus."""
-        self._pipe: Final = pipe
+        self.pipe: Final = pipe
         self._loop: Final = loop
         self._counts: Final = counts
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = 0.0
         self._in_turn = False
         self._logger: Final = logging.LoggerAdapter(logger, {"udid": pipe.info.serial_number})
         self._log_budget: Final = LogBudget()
 
     def start(self) -> None:
         """Begin to read and offer the handshake."""
-        self._pipe.start(self)
+        self.pipe.start(self)
         self.turn()
 
     def connect(self, port: int, handler: StreamHandler) -> DeviceStream:
@@ -184,9 +192,9 @@ class DeviceLink:
 
     # PipeReceiver
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         """See `PipeReceiver`."""
-        self.session.receive_data(data, self.now())
+        self.session.receive_pieces(pieces, self.now())
         self.turn()
 
     def slot_freed(self) -> None:
@@ -208,35 +216,39 @@ class DeviceLink:
         self._in_turn = True
         try:
             while (event := self.session.next_event()) is not None:
-                self._dispatch(event)
+                if isinstance(event, DataReceived):  # nearly all are
+                    self.handlers[event.connection].stream_data_received(event.pieces)
+                else:
+                    self._dispatch(event)
             self._transmit()
         finally:
             self._in_turn = False
         self._arm_timer()
 
     def _transmit(self) -> None:
-        while self._pipe.has_free_slot() and (packet := self.session.packet_to_send(self.now())) is not None:
-            self._pipe.write(packet)
+        session, pipe = self.session, self.pipe
+        while session.wants_to_send and pipe.has_free_slot():
+            if (packet := session.packet_to_send(self.now())) is None:
+                return
+            pipe.write(packet)
 
     def _arm_timer(self) -> None:
+        """Too early does no harm: deadlines move away with nearly every packet, and timers cost more than they do."""
         deadline = self.session.deadline
+        if deadline is None or (self._timer is not None and self._armed_for <= deadline):
+            return
         if self._timer is not None:
-            if self._timer.when() == deadline:
-                return
             self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._handle_timer)
+        self._armed_for = deadline
+        self._timer = self._loop.call_at(deadline, self._handle_timer)
 
     def _handle_timer(self) -> None:
         self._timer = None
         self.session.handle_timer(self.now())
         self.turn()
 
-    def _dispatch(self, event: Event) -> None:
+    def _dispatch(self, event: RareEvent) -> None:
         match event:
-            case DataReceived(connection, data):
-                self.handlers[connection].stream_data_received(data)
             case SendRoomOpened(connection):
                 self.handlers[connection].stream_room_opened()
             case ConnectionEstablished(connection):

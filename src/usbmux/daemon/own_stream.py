@@ -86,9 +86,10 @@ class OwnStream:
         self._is_established = True
         self._changed.set()
 
-    def stream_data_received(self, data: memoryview | bytes) -> None:
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
         """See `StreamHandler`."""
-        self._received += data
+        for piece in pieces:
+            self._received += piece
         self._changed.set()
 
     def stream_room_opened(self) -> None:

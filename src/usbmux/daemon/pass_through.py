@@ -1,8 +1,8 @@
 """A client's socket that has become a stream to a port of a phone.
 
-Bytes cross in callbacks: socket ready, read as much as the phone's window takes, queue, transmit; or segment
-received, write to the socket, acknowledge what it took. What the socket does not take at once waits here, never
-more than one window, because it is not acknowledged (T9).
+Bytes cross in callbacks: input there, read as much as the phone's window takes, queue, transmit; or segments received,
+write to the socket, acknowledge what it took. What the socket does not take at once waits here, never more than one
+window, because it is not acknowledged (T9).
 """
 
 import asyncio
@@ -16,19 +16,21 @@ from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.daemon.counts import Traffic
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
-from usbmux.daemon.hangup import HangupWatch
-from usbmux.daemon.readiness import Readiness
+from usbmux.daemon.intake import Intake
+from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.stalls import Stalls
 from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.stream")
 
-READ_SIZE: Final = 65536
-"""Most that is read from a client at once; the phone's window is the other limit."""
+MAX_PIECES: Final = 512
+"""Most that one call hands to the kernel, which takes 1,024."""
 
 
 class PassThrough:
-    """Owns the socket and the stream until both are closed. Implements `StreamHandler`, `ClientOwner` and `Traffic`.
+    """Owns the socket and the stream until both are closed.
+
+    Implements `StreamHandler`, `SocketOwner`, `ClientOwner` and `Traffic`.
 
     Args:
         greeting: Bytes for the client that go before the phone's: the result of its Connect.
@@ -40,7 +42,8 @@ class PassThrough:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        watch: HangupWatch,
+        watch: SocketWatch,
+        intake: Intake,
         farewells: Farewells,
         sock: socket.socket,
         stream: DeviceStream,
@@ -57,6 +60,7 @@ class PassThrough:
         self.client_stalls: Stalls = Stalls(loop.time)
         self._loop: Final = loop
         self._watch: Final = watch
+        self._intake: Final = intake
         self._farewells: Final = farewells
         self._sock: Final = sock
         self._stream: Final = stream
@@ -65,7 +69,11 @@ class PassThrough:
         self._early = memoryview(early)
         self._backlog: deque[bytes | memoryview] = deque([greeting])
         self._greeting_left = len(greeting)
-        self._readiness: Final = Readiness(loop, sock, on_readable=self._on_readable, on_writable=self._on_writable)
+        self._has_input = False
+        """Whether there may be something to read."""
+        self._has_input_end = False
+        """Whether what there is to read ends."""
+        self._wants_room = False
         self._input_ended = False
         self._deaf = False
         """The client takes nothing any more: what comes for it is dropped."""
@@ -90,12 +98,9 @@ class PassThrough:
     def start(self) -> None:
         """Answer the client and begin to move bytes."""
         self._stream.set_handler(self)
-        self._watch.add(self._sock, self._on_hangup)
+        self._watch.add(self._sock, self)
         self._flush_backlog()
-        if self._stream.send_room:
-            self.stream_room_opened()
-        else:
-            self._wait_for_room()
+        self.stream_room_opened()
 
     def close(self, reason: str) -> None:
         """End both sides now, whatever is under way."""
@@ -114,39 +119,46 @@ class PassThrough:
         self.phone_stalls.end()
         if self._early and (room := self._stream.send_room):
             chunk, self._early = self._early[:room], self._early[room:]
-            self._send_to_phone(bytes(chunk))
-        if not self._early and self._stream.send_room and not self._input_ended and not self._stream_closed:
-            self._readiness.read(True)
+            self.bytes_to_phone += len(chunk)
+            self._stream.send(bytes(chunk))
+        self._pull()
 
-    def _on_readable(self) -> None:
-        room = self._stream.send_room
-        if not room:
-            self._wait_for_room()
-            return
-        try:
-            data = self._sock.recv(min(room, READ_SIZE))
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            self._send_to_phone(data)
-        else:
-            self._end_input()
+    def input_came(self, *, ends: bool) -> None:
+        """See `SocketOwner`."""
+        self._has_input = True
+        self._has_input_end = self._has_input_end or ends
+        self._pull()
 
-    def _send_to_phone(self, data: bytes) -> None:
-        self.bytes_to_phone += len(data)
-        self._stream.send(data)
-        if not self._stream.send_room:
-            self._wait_for_room()
+    def _pull(self) -> None:
+        """Give the phone what the client has sent, as far as the phone's window takes it."""
+        while self._has_input and not self._early and (room := self._stream.send_room):
+            limit = min(room, self._intake.size)
+            try:
+                data = self._intake.receive(self._sock, limit)
+            except BlockingIOError:
+                self._wait_for_input()
+                return
+            except OSError:
+                self._end_input()
+                return
+            if not (count := len(data)):
+                self._end_input()
+                return
+            if count < limit and not self._has_input_end:
+                # There is no more. (Descriptors that are passed part what a socket has: who passes some waits longer.)
+                self._wait_for_input()
+            self.bytes_to_phone += count
+            self._stream.send(data)
+        if not self._stream.send_room and not self._input_ended and not self._stream_closed:
+            self.phone_stalls.begin()
 
-    def _wait_for_room(self) -> None:
-        self._readiness.read(False)
-        self.phone_stalls.begin()
+    def _wait_for_input(self) -> None:
+        self._has_input = False
+        self._watch.want_input(self._sock)
 
     def _end_input(self) -> None:
         self._input_ended = True
-        self._readiness.read(False)
+        self._has_input = False
         if self._deaf:
             self._stream.close()
         else:
@@ -154,44 +166,51 @@ class PassThrough:
 
     # Phone to client
 
-    def stream_data_received(self, data: memoryview | bytes) -> None:
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
         """See `StreamHandler`."""
-        self.bytes_from_phone += len(data)
+        count = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        self.bytes_from_phone += count
         if self._deaf:
-            self._stream.acknowledge(len(data))
+            self._stream.acknowledge(count)
         elif self._backlog:
-            self._backlog.append(bytes(data))
-        elif (taken := self._write(data)) < len(data) and not self._deaf:
-            self._backlog.append(bytes(data[taken:]))
-            self._readiness.write(True)
+            self._backlog += map(bytes, pieces)
+        elif (taken := self._write(pieces)) < count and not self._deaf:
+            self._backlog += map(bytes, _behind(pieces, taken))
+            self._want_room(True)
             self.client_stalls.begin()
 
-    def _on_writable(self) -> None:
+    def room_came(self) -> None:
+        """See `SocketOwner`."""
         self._flush_backlog()
         if self._stream_closed and not self._backlog:
             self._end()
 
     def _flush_backlog(self) -> None:
         while self._backlog:
-            chunk = self._backlog.popleft()
-            taken = self._write(chunk)
+            pieces = [self._backlog.popleft() for _ in range(min(len(self._backlog), MAX_PIECES))]
+            taken = self._write(pieces)
             if self._deaf:
                 return
-            if taken < len(chunk):
-                self._backlog.appendleft(memoryview(chunk)[taken:])
-                self._readiness.write(True)
+            if rest := _behind(pieces, taken):
+                self._backlog.extendleft(reversed(rest))
+                self._want_room(True)
                 return
-        self._readiness.write(False)
+        self._want_room(False)
         self.client_stalls.end()
 
-    def _write(self, data: memoryview | bytes) -> int:
+    def _want_room(self, wanted: bool) -> None:
+        if self._wants_room != wanted:
+            self._wants_room = wanted
+            self._watch.want_room(self._sock, wanted)
+
+    def _write(self, pieces: list[memoryview | bytes]) -> int:
         """Give the client what it takes now, and acknowledge that to the phone."""
         try:
-            taken = self._sock.send(data)
+            taken = self._sock.send(pieces[0]) if len(pieces) == 1 else self._sock.sendmsg(pieces[:MAX_PIECES])
         except BlockingIOError:
             return 0
         except OSError:
-            self._become_deaf(len(data))
+            self._become_deaf(in_hand=sum(map(len, pieces)))
             return 0
         greeted = min(taken, self._greeting_left)
         self._greeting_left -= greeted
@@ -202,7 +221,7 @@ class PassThrough:
     def _become_deaf(self, in_hand: int = 0) -> None:
         """Nobody reads any more; `in_hand` bytes were taken off the backlog already."""
         self._deaf = True
-        self._readiness.write(False)
+        self._want_room(False)
         self.client_stalls.end()
         dropped = in_hand + sum(len(chunk) for chunk in self._backlog) - self._greeting_left
         self._backlog.clear()
@@ -218,7 +237,8 @@ class PassThrough:
 
     # Endings
 
-    def _on_hangup(self) -> None:
+    def hung_up(self) -> None:
+        """See `SocketOwner`."""
         if not self._deaf:
             self._become_deaf()
         if self._stream_closed:
@@ -238,7 +258,7 @@ class PassThrough:
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`. What the phone sent before is still delivered (T17)."""
         self._stream_closed = True
-        self._readiness.read(False)
+        self._has_input = False
         self.phone_stalls.end()
         level = logging.WARNING if cause is CloseCause.VIOLATED else logging.INFO
         counts = f"{self.bytes_to_phone} bytes to the phone, {self.bytes_from_phone} from it"
@@ -254,7 +274,16 @@ class PassThrough:
         self.client_stalls.end()
         if self._giving_up is not None:
             self._giving_up.cancel()
-        self._readiness.end()
         self._watch.remove(self._sock)
         self._farewells.say(self._sock)
         self._on_end()
+
+
+def _behind(pieces: list[memoryview | bytes], taken: int) -> list[memoryview | bytes]:
+    """The pieces without the first `taken` bytes."""
+    rest: list[memoryview | bytes] = []
+    for piece in pieces:
+        if taken < len(piece):
+            rest.append(memoryview(piece)[taken:] if taken else piece)
+        taken = max(taken - len(piece), 0)
+    return rest

@@ -18,7 +18,7 @@ class Readiness:
         on_writable: Callable[[], None],
     ) -> None:
         self._loop: Final = loop
-        self._sock: Final = sock
+        self._descriptor: Final = sock.fileno()  # the loop finds a number sooner than a socket
         self._on_readable: Final = on_readable
         self._on_writable: Final = on_writable
         self._is_reading = False
@@ -32,17 +32,17 @@ class Readiness:
     def read(self, wanted: bool) -> None:
         """Call `on_readable` whenever there is input, or do not."""
         if wanted and not self._is_reading:
-            self._loop.add_reader(self._sock, self._on_readable)
+            self._loop.add_reader(self._descriptor, self._on_readable)
         elif not wanted and self._is_reading:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._descriptor)
         self._is_reading = wanted
 
     def write(self, wanted: bool) -> None:
         """Call `on_writable` whenever there is room, or do not."""
         if wanted and not self._is_writing:
-            self._loop.add_writer(self._sock, self._on_writable)
+            self._loop.add_writer(self._descriptor, self._on_writable)
         elif not wanted and self._is_writing:
-            self._loop.remove_writer(self._sock)
+            self._loop.remove_writer(self._descriptor)
         self._is_writing = wanted
 
     def end(self) -> None:

@@ -21,7 +21,7 @@ from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
-from usbmux.daemon.hangup import HangupWatch
+from usbmux.daemon.intake import Intake
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.pairing import PairRecordStore
@@ -31,8 +31,10 @@ from usbmux.daemon.policy import Permission, Policy, Rule
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.daemon.settings import DaemonSettings
+from usbmux.daemon.socket_watch import make_socket_watch
 from usbmux.daemon.tls import TlsFront, check_exposure, server_context
 from usbmux.daemon.unread import Unread
+from usbmux.mux.segment_packet import HEADERS_LENGTH
 from usbmux.usb.pipe import UsbBus
 
 if TYPE_CHECKING:
@@ -98,7 +100,8 @@ class Daemon:
         """
         self._pair_records.prepare()
         self._loop = asyncio.get_running_loop()
-        self._watch = HangupWatch(self._loop)
+        self._watch = make_socket_watch(self._loop)
+        self._intake = Intake(self._settings.mux.max_packet_length - HEADERS_LENGTH)
         self.farewells: Farewells = Farewells(self._loop)
         self._preflight = self._made_preflight() if self._settings.preflight else None
         self._attendant = DeviceAttendant(
@@ -266,6 +269,7 @@ class Daemon:
         pass_through = PassThrough(
             self._loop,
             self._watch,
+            self._intake,
             self.farewells,
             sock,
             stream,

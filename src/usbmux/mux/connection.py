@@ -12,7 +12,6 @@ The rules T1 to T16 are those of docs/protocol/mux.md. Sequence variables carry 
 """
 
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Final, assert_never
 
 from usbmux.errors import LocalProtocolError
@@ -24,33 +23,16 @@ from usbmux.mux.events import (
     Event,
     SendRoomOpened,
 )
-from usbmux.mux.segment import Flags, Segment, seq_add, seq_diff
+from usbmux.mux.packet_buffer import PacketBuffer
+from usbmux.mux.segment import MAX_REASON_LENGTH, Flags, Segment, reset_text, seq_add, seq_diff
 from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings
+from usbmux.mux.tcp_state import EDGES, TcpState
 
-MAX_REASON_LENGTH: Final = 512
-"""Longest RST text that is kept, in bytes."""
-
-
-class TcpState(Enum):
-    """Where a connection stands; SYN_SENT, ESTABLISHED and CLOSED as in RFC 9293."""
-
-    SYN_SENT = auto()
-    ESTABLISHED = auto()
-    HALF_CLOSED = auto()
-    """The client has ended its writing; the phone's answer is still delivered."""
-    DRAINING = auto()
-    """The client is gone; what it wrote still goes out, what comes is acknowledged and dropped."""
-    CLOSED = auto()
-
-
-_EDGES: Final = {
-    TcpState.SYN_SENT: {TcpState.ESTABLISHED, TcpState.CLOSED},
-    TcpState.ESTABLISHED: {TcpState.HALF_CLOSED, TcpState.DRAINING, TcpState.CLOSED},
-    TcpState.HALF_CLOSED: {TcpState.DRAINING, TcpState.CLOSED},
-    TcpState.DRAINING: {TcpState.CLOSED},
-    TcpState.CLOSED: set[TcpState](),
-}
+_MASK: Final = 0xFFFFFFFF
+_ACK: Final = int(Flags.ACK)  # plain numbers: to combine flags takes longer than all else that is done with a packet
+_RST: Final = int(Flags.RST)
+_SYN_ACK: Final = int(Flags.SYN | Flags.ACK)
 
 
 class TcpConnection:
@@ -78,11 +60,19 @@ class TcpConnection:
         self._settings: Final = settings
         self._acknowledge_bytes: Final = int(settings.receive_window * settings.acknowledge_share)
         self._emit: Final = emit
-        self._queue = SendBuffer()
+        self.queue: Final = SendBuffer()
+        """What waits for the phone's window."""
+        self.is_established = False
+        """Whether the state is ESTABLISHED."""
+        self.send_room = 0
+        """How many bytes `send` takes now: the phone's window less what is in flight or queued."""
+        self.wants_control = True
+        """Whether a SYN, an acknowledgement or a RST is due, which goes before all data."""
+        self.deadline_moved = True
+        """Whether a deadline was set since this was last cleared."""
         self._syn_due = True
         self._acknowledge_due = False
         self._reset_due: bytes | None = None
-        self._was_full = False
         self._acknowledge_deadline: float | None = None
         self._probe_deadline: float | None = None
         """When to ask a phone that has shut its window; None while it is open."""
@@ -96,13 +86,6 @@ class TcpConnection:
     # What the session and the shell ask.
 
     @property
-    def send_room(self) -> int:
-        """How many bytes `send` takes now: the phone's window less what is in flight or queued."""
-        if self.state is not TcpState.ESTABLISHED:
-            return 0
-        return max(self._usable_window() - len(self._queue), 0)
-
-    @property
     def deadline(self) -> float | None:
         """When `handle_timer` wants to be called."""
         earliest = self._deadline
@@ -112,27 +95,29 @@ class TcpConnection:
         return earliest
 
     @property
-    def wants_control(self) -> bool:
-        """Whether a SYN, an acknowledgement or a RST is due, which goes before all data."""
-        return self._syn_due or self._acknowledge_due or self._reset_due is not None
-
-    @property
     def sendable(self) -> int:
         """How many queued bytes fit into the phone's window."""
-        return max(min(len(self._queue), self._usable_window()), 0)
+        return max(min(self.queue.length, self._usable_window()), 0)
 
     # What the client does.
 
-    def send(self, data: bytes) -> None:
-        """Queue bytes of the client.
+    def send(self, data: bytes | PacketBuffer) -> None:
+        """Queue bytes of the client. A buffer is the connection's from now on.
 
         Raises:
             LocalProtocolError: Not established, or more than `send_room`.
         """
-        if len(data) > self.send_room or self.state is not TcpState.ESTABLISHED:
-            raise LocalProtocolError(f"{self}: {len(data)} bytes do not fit into send room {self.send_room}")
-        self._queue.append(data)
-        self._was_full = self.send_room == 0
+        self._use_room(len(data))
+        self.queue.append(data)
+
+    def send_now(self, count: int) -> int:
+        """As `send` and `take_data` together, for `count` bytes while nothing is queued.
+
+        Returns:
+            The sequence number.
+        """
+        self._use_room(count)
+        return self._advance(count)
 
     def acknowledge(self, count: int, now: float) -> None:
         """Say that the client has taken `count` more bytes. No effect once nobody is left to take them.
@@ -140,13 +125,15 @@ class TcpConnection:
         Raises:
             LocalProtocolError: More than was reported and not yet acknowledged.
         """
-        if self.state in (TcpState.DRAINING, TcpState.CLOSED):
-            return
-        if not 0 <= count <= seq_diff(self.rcv_nxt, self.rcv_taken):
+        if not self.is_established:
+            if self.state is TcpState.DRAINING or self.state is TcpState.CLOSED:
+                return
+            if count:
+                self._note_progress(now)
+        if not 0 <= count <= (self.rcv_nxt - self.rcv_taken) & _MASK:
             raise LocalProtocolError(f"{self}: acknowledging {count} bytes that were not received")
-        self.rcv_taken = seq_add(self.rcv_taken, count)
         if count:
-            self._note_progress(now)
+            self.rcv_taken = (self.rcv_taken + count) & _MASK
             self._plan_acknowledgement(now)
 
     def shutdown_write(self, now: float) -> None:
@@ -180,6 +167,7 @@ class TcpConnection:
     def link_lost(self, reason: str) -> None:
         """The way to the phone is gone, for a reset that was not sent yet as well. Idempotent."""
         self._reset_due = None
+        self.wants_control = False
         if self.state is not TcpState.CLOSED:
             self._end(CloseCause.LOST, reason)
 
@@ -191,12 +179,12 @@ class TcpConnection:
             case TcpState.SYN_SENT:
                 self._receive_answer_to_syn(segment, now)
             case TcpState.ESTABLISHED | TcpState.HALF_CLOSED | TcpState.DRAINING:
-                if segment.flags & Flags.RST:
+                if segment.flags & _RST:
                     self._end(CloseCause.RESET, reset_text(segment))
                 elif (wrong := self._violation(segment)) is not None:
                     self.abort(CloseCause.VIOLATED, wrong)
                 else:
-                    self._receive_acknowledgement(segment, now)
+                    self._receive_acknowledgement(segment.ack, segment.window, now)
                     self._receive_payload(segment, now)
                     self._finish_if_drained()
             case TcpState.CLOSED:
@@ -204,15 +192,43 @@ class TcpConnection:
             case _:
                 assert_never(self.state)
 
+    def receive_ordinary(self, seq: int, ack: int, window: int, count: int, now: float) -> bool:
+        """Take a segment with the one flag ACK and `count` bytes, if it is what an established connection expects.
+
+        What it takes it takes as `receive_segment` does, but for the data, which the caller has to report.
+
+        Returns:
+            Whether it was taken. If not, nothing has changed, and `receive_segment` has to decide.
+        """
+        # This runs for every packet, so the helpers' calls are spared: the differences here cannot be negative.
+        if not self.is_established or seq != self.rcv_nxt or count > self.rcv_wnd - ((seq - self.rcv_acked) & _MASK):
+            return False
+        if ack != self.snd_una or window != self.snd_wnd:
+            unacknowledged = (self.snd_nxt - ack) & _MASK
+            if unacknowledged > (self.snd_nxt - self.snd_una) & _MASK:
+                return False
+            if not window or self._probe_deadline is not None or self.queue.length:
+                self._receive_acknowledgement(ack, window, now)
+            else:
+                self.snd_una = ack
+                self.snd_wnd = window
+                room, was_full = window - unacknowledged, not self.send_room
+                self.send_room = room if room > 0 else 0
+                if was_full and room > 0:
+                    self._emit(SendRoomOpened(self))
+        self.rcv_nxt = (seq + count) & _MASK
+        return True
+
     def handle_timer(self, now: float) -> None:
         """Act on deadlines that have passed."""
         if self._acknowledge_deadline is not None and now >= self._acknowledge_deadline:
             self._acknowledge_deadline = None
-            self._acknowledge_due = True
+            self._acknowledge_due = self.wants_control = True
         if self._probe_deadline is not None and now >= self._probe_deadline:
-            self._acknowledge_due = True
+            self._acknowledge_due = self.wants_control = True
             self._probe_pause_s = min(2 * self._probe_pause_s, self._settings.longest_zero_window_probe_s)
             self._probe_deadline = now + self._probe_pause_s
+            self.deadline_moved = True
         if self._deadline is None or now < self._deadline:
             return
         if self.state is TcpState.SYN_SENT:
@@ -237,39 +253,60 @@ class TcpConnection:
             return self._segment(Flags.ACK)
         return None
 
-    def data_segment(self, max_payload: int) -> Segment | None:
-        """The next data, at most `max_payload` bytes and never beyond the phone's window."""
-        count = min(self.sendable, max_payload)
+    def take_data(self, max_count: int) -> tuple[int, bytes | memoryview | PacketBuffer] | None:
+        """The queued data that goes out now: at most `max_count` bytes and never beyond the phone's window.
+
+        Returns:
+            The sequence number and the data of the segment, if there is any. Its acknowledgement is `rcv_acked`, its
+            only flag ACK.
+        """
+        count = min(self.sendable, max_count)
         if not count:
             return None
-        segment = self._segment(Flags.ACK, self._queue.take(count))
-        self.snd_nxt = seq_add(self.snd_nxt, count)
-        return segment
+        return self._advance(count), self.queue.take(count)
 
     # Inside.
 
     def _set_state(self, state: TcpState) -> None:
-        if state not in _EDGES[self.state]:
+        if state not in EDGES[self.state]:
             raise LocalProtocolError(f"{self}: no way to {state.name}")
         self.state = state
+        self.is_established = state is TcpState.ESTABLISHED
+        self._measure_room()
 
     def _end(self, cause: CloseCause, text: str) -> None:
         self._set_state(TcpState.CLOSED)
-        self._queue.clear()
+        self.queue.clear()
         self._syn_due = self._acknowledge_due = False
+        self.wants_control = self._reset_due is not None
         self._deadline = self._acknowledge_deadline = self._probe_deadline = None
         self._emit(ConnectionClosed(self, cause, text))
 
-    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+    def _use_room(self, count: int) -> None:
+        if count > self.send_room or not self.is_established:
+            raise LocalProtocolError(f"{self}: {count} bytes do not fit into send room {self.send_room}")
+        self.send_room -= count
+
+    def _note_acknowledgement(self) -> None:
         """Every segment carries the acknowledgement that we owe (T10)."""
         self.rcv_acked = self.rcv_taken
         self._acknowledge_due = False
+        self.wants_control = self._syn_due or self._reset_due is not None
         self._acknowledge_deadline = None
+
+    def _advance(self, count: int) -> int:
+        seq = self.snd_nxt
+        self.snd_nxt = (seq + count) & _MASK
+        self._note_acknowledgement()
+        return seq
+
+    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+        self._note_acknowledgement()
         return Segment(self.local_port, self.remote_port, self.snd_nxt, self.rcv_taken, flags, self.rcv_wnd, payload)
 
     def _usable_window(self) -> int:
         """May be negative after the phone has shrunk its window."""
-        return self.snd_wnd - seq_diff(self.snd_nxt, self.snd_una)
+        return self.snd_wnd - ((self.snd_nxt - self.snd_una) & _MASK)
 
     def _set_window(self, window: int, now: float) -> None:
         self.snd_wnd = window
@@ -278,18 +315,24 @@ class TcpConnection:
         elif self._probe_deadline is None:
             self._probe_pause_s = self._settings.zero_window_probe_s
             self._probe_deadline = now + self._probe_pause_s
+            self.deadline_moved = True
+
+    def _measure_room(self) -> None:
+        self.send_room = max(self._usable_window() - self.queue.length, 0) if self.is_established else 0
 
     def _note_progress(self, now: float) -> None:
         """After our side has ended, only silence for the whole linger time gives up (T14)."""
         if self.state in (TcpState.HALF_CLOSED, TcpState.DRAINING):
             self._deadline = now + self._settings.linger_s
+            self.deadline_moved = True
 
     def _plan_acknowledgement(self, now: float) -> None:
         """Much was taken: at once. Less: soon, so that data may carry it (T10)."""
-        if seq_diff(self.rcv_taken, self.rcv_acked) >= self._acknowledge_bytes:
-            self._acknowledge_due = True
+        if (self.rcv_taken - self.rcv_acked) & _MASK >= self._acknowledge_bytes:
+            self._acknowledge_due = self.wants_control = True
         elif self._acknowledge_deadline is None:
             self._acknowledge_deadline = now + self._settings.acknowledge_delay_s
+            self.deadline_moved = True
 
     def _take_everything(self, now: float) -> None:
         """Nobody reads any more, but a phone that waits for its window would not read either."""
@@ -298,16 +341,16 @@ class TcpConnection:
             self._plan_acknowledgement(now)
 
     def _finish_if_drained(self) -> None:
-        if self.state is TcpState.DRAINING and not len(self._queue) and self.snd_una == self.snd_nxt:
+        if self.state is TcpState.DRAINING and not self.queue.length and self.snd_una == self.snd_nxt:
             self._reset_due = b""
             self._end(CloseCause.FINISHED, "")
 
     def _receive_answer_to_syn(self, segment: Segment, now: float) -> None:
         if self._syn_due:
             self.abort(CloseCause.VIOLATED, f"expected nothing before our SYN, got {segment}")
-        elif segment.flags & Flags.RST:
+        elif segment.flags & _RST:
             self._end(CloseCause.REFUSED, reset_text(segment))
-        elif segment.flags != Flags.SYN | Flags.ACK or segment.ack != self.snd_nxt or segment.payload:
+        elif segment.flags != _SYN_ACK or segment.ack != self.snd_nxt or segment.payload:
             self.abort(CloseCause.VIOLATED, f"expected SYN+ACK with ack {self.snd_nxt}, got {segment}")
         else:
             self.snd_una = segment.ack
@@ -315,14 +358,13 @@ class TcpConnection:
             self.rcv_nxt = self.rcv_taken = seq_add(segment.seq, 1)
             self.rcv_acked = self.rcv_nxt
             self._deadline = None
-            self._acknowledge_due = True
-            self._was_full = self.snd_wnd == 0
+            self._acknowledge_due = self.wants_control = True
             self._set_state(TcpState.ESTABLISHED)
             self._emit(ConnectionEstablished(self))
 
     def _violation(self, segment: Segment) -> str | None:
         """What is wrong with a segment of an open connection, in words for the phone's log and ours (T7)."""
-        if segment.flags != Flags.ACK:
+        if segment.flags != _ACK:
             return f"expected flags ACK, got {segment}"
         if segment.seq != self.rcv_nxt:
             return f"expected seq {self.rcv_nxt}, got {segment}"
@@ -333,16 +375,17 @@ class TcpConnection:
             return f"expected ack up to {self.snd_nxt}, got {segment}"
         return None
 
-    def _receive_acknowledgement(self, segment: Segment, now: float) -> None:
-        newly = seq_diff(segment.ack, self.snd_una)
+    def _receive_acknowledgement(self, ack: int, window: int, now: float) -> None:
+        newly = seq_diff(ack, self.snd_una)
         if newly < 0:
             return  # older than what we know: its window is stale as well (RFC 9293 3.10.7.4)
         if newly:
             self._note_progress(now)
-        self.snd_una = segment.ack
-        self._set_window(segment.window, now)
-        was_full, self._was_full = self._was_full, self.send_room == 0
-        if was_full and not self._was_full:
+        self.snd_una = ack
+        self._set_window(window, now)
+        was_full = self.send_room == 0
+        self._measure_room()
+        if was_full and self.send_room:
             self._emit(SendRoomOpened(self))
 
     def _receive_payload(self, segment: Segment, now: float) -> None:
@@ -354,10 +397,4 @@ class TcpConnection:
         if self.state is TcpState.DRAINING:
             self._take_everything(now)
         else:
-            self._emit(DataReceived(self, segment.payload))
-
-
-def reset_text(segment: Segment) -> str:
-    """The reason in an RST, fit for a log line: printable, bounded, without the newline that phones add."""
-    text = bytes(segment.payload[:MAX_REASON_LENGTH]).decode("utf-8", "replace").strip("\0\r\n ")
-    return "".join(character if character.isprintable() else "?" for character in text)
+            self._emit(DataReceived(self, [segment.payload]))

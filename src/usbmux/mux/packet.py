@@ -4,7 +4,7 @@ Rules M1 to M14 of docs/protocol/mux.md. All integers are big-endian.
 """
 
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -21,6 +21,7 @@ FIRST_RX_SEQ: Final = 0xFFFF
 _HEADER_V1: Final = struct.Struct(">II")
 _HEADER_V2: Final = struct.Struct(">IIIHH")
 _VERSION: Final = struct.Struct(">III")
+_PROTOCOL: Final = struct.Struct(">I")
 HEADER_LENGTH: Final = {1: _HEADER_V1.size, 2: _HEADER_V2.size}
 
 
@@ -103,7 +104,10 @@ class PacketReader:
 
     def __init__(self, version: int = 1) -> None:
         self.version = version
-        self._pending = bytearray()
+        self.pending = bytearray()
+        """What there is of an unfinished packet."""
+        self._pending_length = 0
+        """Of that packet, as far as its header has come."""
 
     def receive_data(self, data: bytes | memoryview) -> Iterator[Packet]:
         """Take the bytes of one transfer and yield each packet that they complete.
@@ -114,40 +118,72 @@ class PacketReader:
         Raises:
             RemoteProtocolError: A length that no packet can have; the framing is lost.
         """
-        if not self._pending:
-            rest = yield from self._packets(memoryview(data))
-            self._pending = bytearray(rest)
-            return
-        self._pending += data
-        buffer = memoryview(self._pending)
-        rest = yield from self._packets(buffer, is_continued=True)
-        # Kept as it is while nothing was cut off; a new object otherwise, because views of this one are out.
-        pending = self._pending if len(rest) == len(buffer) else bytearray(rest)
-        rest.release()
-        buffer.release()
-        self._pending = pending
+        view = memoryview(data)
+        offset = 0
+        while offset < len(view):
+            packet, offset = self.next_packet(view, offset)
+            if packet is not None:
+                yield packet
 
-    @property
-    def pending(self) -> int:
-        """Number of bytes of an unfinished packet."""
-        return len(self._pending)
+    def next_packet(self, data: memoryview, offset: int) -> tuple[Packet | None, int]:
+        """Take one packet from the bytes of a transfer, beginning at `offset`.
+
+        Returns:
+            The packet, valid as long as the buffer behind `data`, and where the next one begins; None if what there is
+            of it was put aside until more comes.
+
+        Raises:
+            RemoteProtocolError: A length that no packet can have; the framing is lost.
+        """
+        raw, end = self.next_raw(data, offset)
+        return None if raw is None else self.decode(raw), end
+
+    def next_raw(self, data: memoryview, offset: int) -> tuple[memoryview | None, int]:
+        """As `next_packet`, but the packet as it came, for `decode`."""
+        if self.pending:
+            return self._rest_of_packet(data, offset)
+        length = self._packet_length(data, offset)
+        end = offset + length
+        if not length or end > len(data):
+            self.pending += data[offset:]
+            self._pending_length = length
+            return None, len(data)
+        return data[offset:end], end
+
+    def decode(self, raw: memoryview) -> Packet:
+        """Read one whole packet; its payload is a view of it."""
+        (protocol,) = _PROTOCOL.unpack_from(raw)
+        if self._header_length(protocol) == _HEADER_V1.size:
+            return Packet(protocol, raw[_HEADER_V1.size :])
+        _protocol, _length, _magic, tx_seq, rx_seq = _HEADER_V2.unpack_from(raw)
+        return Packet(protocol, raw[_HEADER_V2.size :], tx_seq, rx_seq)
 
     def _header_length(self, protocol: int) -> int:
         return HEADER_LENGTH[1] if protocol == MuxProtocol.VERSION else HEADER_LENGTH[self.version]
 
-    def _packets(self, buffer: memoryview, *, is_continued: bool = False) -> Generator[Packet, None, memoryview]:
-        """Yield the whole packets of `buffer` and return the rest."""
-        offset = 0
-        while (length := self._packet_length(buffer, offset)) and offset + length <= len(buffer):
-            if is_continued and not offset:
-                # The first packet began in an earlier transfer. If the rest of that was lost, the packet was filled up
-                # with the next one, and what follows is no header: it must be found out before the payload is used.
-                self._packet_length(buffer, length)
-            yield self._packet(buffer, offset, length)
-            offset += length
-        return buffer[offset:]
+    def _rest_of_packet(self, data: memoryview, offset: int) -> tuple[memoryview | None, int]:
+        pending = self.pending
+        if not self._pending_length:
+            header_end = min(offset + max(_HEADER_V1.size - len(pending), 0), len(data))
+            pending += data[offset:header_end]
+            offset = header_end
+            try:
+                self._pending_length = self._packet_length(pending, 0)
+            except RemoteProtocolError as error:
+                raise RemoteProtocolError(str(error), bytes(pending) + bytes(data[offset:])) from None
+        end = offset + self._pending_length - len(pending)
+        if not self._pending_length or end > len(data):
+            pending += data[offset:]
+            return None, len(data)
+        pending += data[offset:end]
+        # If the packet's own rest was lost, it was filled up with the next one, and what follows is no header: that
+        # must be found out before the payload is used.
+        self._packet_length(data, end)
+        self.pending = bytearray()  # a new one, because the packet is a view of the old one
+        self._pending_length = 0
+        return memoryview(pending), end
 
-    def _packet_length(self, buffer: memoryview, offset: int) -> int:
+    def _packet_length(self, buffer: memoryview | bytearray, offset: int) -> int:
         """The length of the packet at `offset`, or 0 while its header is incomplete."""
         if len(buffer) - offset < _HEADER_V1.size:
             return 0
@@ -155,12 +191,3 @@ class PacketReader:
         if not self._header_length(protocol) <= length <= MAX_PACKET_LENGTH:
             raise RemoteProtocolError(f"mux packet with impossible length {length}", bytes(buffer[offset:]))
         return int(length)
-
-    def _packet(self, buffer: memoryview, offset: int, length: int) -> Packet:
-        (protocol,) = struct.unpack_from(">I", buffer, offset)
-        start = offset + self._header_length(protocol)
-        payload = buffer[start : offset + length]
-        if start - offset == _HEADER_V1.size:
-            return Packet(protocol, payload)
-        _protocol, _length, _magic, tx_seq, rx_seq = _HEADER_V2.unpack_from(buffer, offset)
-        return Packet(protocol, payload, tx_seq, rx_seq)

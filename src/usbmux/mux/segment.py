@@ -4,9 +4,8 @@ Rules T1 to T6 of docs/protocol/mux.md. Names follow RFC 9293.
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntFlag
-from typing import Final
+from typing import Final, NamedTuple
 
 from usbmux.errors import RemoteProtocolError
 
@@ -15,7 +14,10 @@ HEADER_LENGTH: Final = _HEADER.size
 WINDOW_SHIFT: Final = 8
 """Windows are scaled by 2^8, without any negotiation (T3)."""
 MAX_WINDOW: Final = 0xFFFF << WINDOW_SHIFT
-_DATA_OFFSET: Final = 5 << 4
+DATA_OFFSET: Final = 5 << 4
+"""Its field in a header without options."""
+MAX_REASON_LENGTH: Final = 512
+"""Longest RST text that is kept, in bytes."""
 _MODULUS: Final = 1 << 32
 _HALF: Final = 1 << 31
 
@@ -41,8 +43,7 @@ _LETTERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):  # one is made for most packets; to make a frozen dataclass takes four times as long
     """One segment: what a TCP packet of the mux carries."""
 
     source_port: int
@@ -62,7 +63,7 @@ class Segment:
             self.destination_port,
             self.seq,
             self.ack,
-            _DATA_OFFSET,
+            DATA_OFFSET,
             self.flags,
             min(self.window >> WINDOW_SHIFT, 0xFFFF),
             0,
@@ -81,7 +82,7 @@ class Segment:
         if len(view) < HEADER_LENGTH:
             raise RemoteProtocolError(f"TCP header cut short at {len(view)} bytes", bytes(view))
         source, destination, seq, ack, offset, flags, window, _checksum, _urgent = _HEADER.unpack_from(view)
-        if offset >> 4 != _DATA_OFFSET >> 4:
+        if offset >> 4 != DATA_OFFSET >> 4:
             raise RemoteProtocolError(f"TCP header with data offset {offset >> 4}", bytes(view[:HEADER_LENGTH]))
         return cls(source, destination, seq, ack, flags, window << WINDOW_SHIFT, view[HEADER_LENGTH:])
 
@@ -110,3 +111,9 @@ def seq_diff(left: int, right: int) -> int:
 def seq_le(left: int, right: int) -> bool:
     """Whether `left` is not later than `right`."""
     return seq_diff(left, right) <= 0
+
+
+def reset_text(segment: Segment) -> str:
+    """The reason in an RST, fit for a log line: printable, bounded, without the newline that phones add."""
+    text = bytes(segment.payload[:MAX_REASON_LENGTH]).decode("utf-8", "replace").strip("\0\r\n ")
+    return "".join(character if character.isprintable() else "?" for character in text)

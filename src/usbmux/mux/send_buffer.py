@@ -2,47 +2,52 @@
 
 from collections import deque
 
+from usbmux.mux.packet_buffer import PacketBuffer
+
 
 class SendBuffer:
     """A byte queue that hands out what was put in, in order, without copying whole chunks."""
 
-    __slots__ = ("_chunks", "_length")
+    __slots__ = ("_chunks", "length")
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes | memoryview] = deque()
-        self._length = 0
+        self._chunks: deque[bytes | memoryview | PacketBuffer] = deque()
+        self.length = 0
+        """Number of bytes that wait."""
 
-    def __len__(self) -> int:
-        return self._length
-
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | PacketBuffer) -> None:
         """Put `data` at the end."""
         self._chunks.append(data)
-        self._length += len(data)
+        self.length += len(data)
 
-    def take(self, count: int) -> bytes | memoryview:
-        """Remove and return the first `count` bytes; there must be as many."""
-        self._length -= count
-        first = self._chunks[0]
+    def take(self, count: int) -> bytes | memoryview | PacketBuffer:
+        """Remove and return the first `count` bytes; there must be as many. A buffer if it holds just these."""
+        self.length -= count
+        first = self._chunks.popleft()
         if len(first) == count:
-            return self._chunks.popleft()
-        if len(first) > count:
-            self._chunks[0] = memoryview(first)[count:]
-            return memoryview(first)[:count]
-        return b"".join(self._take_chunks(count))
+            return first
+        view = _view(first)
+        if len(view) > count:
+            self._chunks.appendleft(view[count:])
+            return view[:count]
+        return b"".join([view, *self._take_views(count - len(view))])
 
     def clear(self) -> None:
         """Forget everything."""
         self._chunks.clear()
-        self._length = 0
+        self.length = 0
 
-    def _take_chunks(self, count: int) -> list[bytes | memoryview]:
-        taken: list[bytes | memoryview] = []
+    def _take_views(self, count: int) -> list[memoryview]:
+        taken: list[memoryview] = []
         while count:
-            chunk = self._chunks.popleft()
-            if len(chunk) > count:
-                self._chunks.appendleft(memoryview(chunk)[count:])
-                chunk = memoryview(chunk)[:count]
-            taken.append(chunk)
-            count -= len(chunk)
+            view = _view(self._chunks.popleft())
+            if len(view) > count:
+                self._chunks.appendleft(view[count:])
+                view = view[:count]
+            taken.append(view)
+            count -= len(view)
         return taken
+
+
+def _view(chunk: bytes | memoryview | PacketBuffer) -> memoryview:
+    return chunk.data if isinstance(chunk, PacketBuffer) else memoryview(chunk)

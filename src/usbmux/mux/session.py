@@ -6,12 +6,14 @@ ride on data and no queue can grow. After any call: drain `next_event`, then `pa
 `deadline` again. The rules M1 to M14 and T1 to T16 are those of docs/protocol/mux.md.
 """
 
-from collections import OrderedDict, deque
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, assert_never
 
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
+from usbmux.mux.arrivals import Arrivals
 from usbmux.mux.connection import TcpConnection
+from usbmux.mux.egress import Egress
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
@@ -22,29 +24,20 @@ from usbmux.mux.events import (
     ResynchronisationBegun,
     SessionFailed,
 )
+from usbmux.mux.handshake import Handshake
 from usbmux.mux.link_count import LinkCount
 from usbmux.mux.packet import (
-    FIRST_RX_SEQ,
     HEADER_LENGTH,
-    SETUP_PAYLOAD,
     MuxProtocol,
-    Packet,
     PacketReader,
-    Version,
-    encode_v1,
-    encode_v2,
 )
+from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.port_allocator import LAST_PORT, PortAllocator
-from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
-from usbmux.mux.segment import Flags, Segment, seq_add
+from usbmux.mux.segment import Flags, Segment
+from usbmux.mux.segment_run import SegmentRun
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.timers import Timers
-from usbmux.mux.turns import Turns
-from usbmux.mux.version_search import VersionSearch
 
-_OFFER: Final = encode_v1(MuxProtocol.VERSION, Version(2, 0).encode())
-MAX_STRAY_RESETS: Final = 64
-"""Answers to segments of unknown connections that may wait; a phone that sends more gets no more."""
 MAX_TEXT_LENGTH: Final = 1024
 MAX_RESYNCHRONISATIONS: Final = 3
 """How often one session begins anew; what happens more often than by accident is a broken phone."""
@@ -74,20 +67,31 @@ class MuxSession:
         self._connections: dict[int, TcpConnection] = {}
         self._ports = PortAllocator(self.settings.quarantine_s)
         self._timers = Timers[TcpConnection]()
-        self._events: deque[Event] = deque()
-        self._stray_resets: OrderedDict[tuple[int, int], Segment] = OrderedDict()
-        """By the two ports; the last of several counts."""
+        self._arrivals = Arrivals()
         self._unsent_resets: dict[int, TcpConnection] = {}
         """Connections that have ended, by source port, which is in use until the phone has been told."""
-        self._control_turns: OrderedDict[TcpConnection, None] = OrderedDict()
-        self._data_turns = Turns[TcpConnection]()
         self._resynchronisations = 0
+        self._is_ordinary = False
+        """Whether runs of segments can be taken: the handshake is done, and the framing that of version 2."""
+        self._run = SegmentRun(self._connections, self._arrivals, changed=self._plan)
         self._now = now
         self._packet_deadline: float | None = None
         """For the rest of a packet that has begun."""
         self._begin_handshake(now)
 
     # The five verbs.
+
+    def receive_pieces(self, pieces: Sequence[bytes | memoryview], now: float) -> None:
+        """Take the bytes of bulk IN transfers that ended together."""
+        index = offset = 0
+        while index < len(pieces):
+            self._now = now
+            if self._is_ordinary and not self._reader.pending:
+                index, offset = self._run.take(pieces, index, offset, self._link_count, now)
+                if index == len(pieces):
+                    break
+            self.receive_data(memoryview(pieces[index])[offset:], now)
+            index, offset = index + 1, 0
 
     def receive_data(self, data: bytes | memoryview, now: float) -> None:
         """Take the bytes of one bulk IN transfer, however the packets are split over transfers."""
@@ -97,11 +101,7 @@ class MuxSession:
         try:
             if self.state is SessionState.HANDSHAKE:
                 data = self._receive_during_handshake(data)
-            is_new = not self._reader.pending
-            for packet in self._reader.receive_data(data):
-                is_new = True
-                self._receive_packet(packet)
-            self._limit_packet(now, is_new=is_new)
+            self._receive_packets(memoryview(data))
         except RemoteProtocolError as error:
             shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
             self._resynchronise(f"{error}{shown}", now)
@@ -109,26 +109,24 @@ class MuxSession:
 
     def next_event(self) -> Event | None:
         """What happened, oldest first."""
-        return self._events.popleft() if self._events else None
+        return self._arrivals.next()
 
-    def packet_to_send(self, now: float) -> bytes | None:
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether `packet_to_send` may have a packet; if not, it has none."""
+        return self._egress.wants_to_send
+
+    def packet_to_send(self, now: float) -> bytes | memoryview | None:
         """The next packet for the phone, or None. Call only when it can be sent at once."""
         self._now = now
-        if self.state is SessionState.FAILED:
-            return None
-        if self._link_packets:
-            return self._link_packets.popleft()
-        if self._stray_resets:
-            return self._encode(self._stray_resets.popitem(last=False)[1])
-        segment = self._next_control_segment() or self._next_data_segment()
-        return self._encode(segment) if segment else None
+        return None if self.state is SessionState.FAILED else self._egress.next_packet()
 
     @property
     def deadline(self) -> float | None:
         """When `handle_timer` wants to be called, or None."""
         match self.state:
             case SessionState.HANDSHAKE:
-                return min(self._handshake_deadline, self._version_due)
+                return self._handshake.deadline
             case SessionState.READY:
                 earliest = self._timers.deadline
                 if earliest is None or (self._packet_deadline is not None and self._packet_deadline < earliest):
@@ -150,6 +148,7 @@ class MuxSession:
             return
         while (owner := self._timers.pop_due(now)) is not None:
             owner.handle_timer(now)
+            owner.deadline_moved = True  # the next one of its deadlines may never have been planned
             self._plan(owner)
 
     # Connections.
@@ -173,11 +172,27 @@ class MuxSession:
         self._plan(connection)
         return connection
 
-    def send(self, connection: TcpConnection, data: bytes, now: float) -> None:
-        """Queue client data; see `TcpConnection.send`."""
+    def send(
+        self, connection: TcpConnection, data: bytes | PacketBuffer, now: float, *, at_once: bool = False
+    ) -> bytes | memoryview | None:
+        """Queue client data; see `TcpConnection.send`.
+
+        Args:
+            connection: Whose.
+            data: At most its `send_room`; a buffer is the session's from now on.
+            now: The time.
+            at_once: Whether the phone can be sent a packet now. If no other has to go first and one takes the data, it
+                is returned instead of being queued.
+
+        Returns:
+            The packet that has to be sent now, if any.
+        """
+        if at_once and (packet := self._egress.pass_by(connection, data)) is not None:
+            return packet
         self._now = now
         connection.send(data)
         self._plan(connection)
+        return None
 
     def acknowledge(self, connection: TcpConnection, count: int, now: float) -> None:
         """The client has taken `count` bytes; see `TcpConnection.acknowledge`."""
@@ -209,6 +224,7 @@ class MuxSession:
         if self.state is SessionState.FAILED:
             return
         self._set_state(SessionState.FAILED)
+        self._is_ordinary = False
         self._lose_connections(reason)
         self._emit(SessionFailed(reason))
 
@@ -216,20 +232,14 @@ class MuxSession:
 
     def _begin_handshake(self, now: float) -> None:
         self._reader = PacketReader(version=1)
-        self._search = VersionSearch()
+        self._handshake = Handshake(now, self.settings)
         self._link_count = LinkCount()
-        self._handshake_deadline = now + self.settings.handshake_timeout_s
-        self._version_due = now + self.settings.version_repeat_s
-        self._version_repeats = 0
-        self._link_packets = deque([_OFFER])
+        self._egress = Egress(self.settings, self._link_count, control_sent=self._control_sent)
         self._packet_deadline = None
-        self._stray_resets.clear()
         for local_port in self._unsent_resets:
             self._ports.release(local_port, now, rest=True)
         self._unsent_resets.clear()
-        self._control_turns.clear()
-        self._tx_seq = 0
-        self._rx_seq = FIRST_RX_SEQ
+        self._is_ordinary = False
 
     def _resynchronise(self, reason: str, now: float) -> None:
         """The framing is lost: begin anew with VERSION, which makes the phone forget everything too (M4)."""
@@ -255,22 +265,26 @@ class MuxSession:
         if isinstance(event, ConnectionClosed):
             connection = event.connection
             del self._connections[connection.local_port]
-            self._data_turns.forget(connection)
+            self._egress.forget(connection)
             # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
             if connection.wants_control:
                 self._unsent_resets[connection.local_port] = connection
             else:
                 rest = event.cause not in (CloseCause.RESET, CloseCause.REFUSED)
                 self._ports.release(connection.local_port, self._now, rest=rest)
-        self._events.append(event)
+        self._arrivals.add_event(event)
 
     def _plan(self, connection: TcpConnection) -> None:
         """Queue the connection for what it wants to send, behind those that wait already."""
-        if connection.wants_control:
-            self._control_turns.setdefault(connection)
-        if count := connection.sendable:
-            self._data_turns.join(connection, min(count, self._max_payload))
-        self._timers.plan(connection)
+        self._egress.plan(connection)
+        if connection.deadline_moved:
+            connection.deadline_moved = False
+            self._timers.plan(connection)
+
+    def _control_sent(self, connection: TcpConnection) -> None:
+        if self._unsent_resets.pop(connection.local_port, None) is not None:
+            self._ports.release(connection.local_port, self._now, rest=True)
+        self._plan(connection)
 
     def _limit_packet(self, now: float, *, is_new: bool) -> None:
         """A length that was no length may wait for 64 KiB that never come, and everything behind it with it."""
@@ -280,76 +294,51 @@ class MuxSession:
             self._packet_deadline = now + self.settings.packet_timeout_s
 
     def _handle_handshake_timer(self, now: float) -> None:
-        if now >= self._handshake_deadline:
-            came = f", only {self._search.skipped} bytes of something else" if self._search.skipped else ""
-            self.fail(f"no answer to VERSION within {self.settings.handshake_timeout_s:g} s{came}", now)
-        elif now >= self._version_due:
-            self._version_due = now + self.settings.version_repeat_s
-            if not self._link_packets:  # the last one was sent, so a further one can help
-                self._version_repeats += 1
-                self._link_packets.append(_OFFER)
-
-    # Inside: what goes out.
-
-    @property
-    def _max_payload(self) -> int:
-        return self.settings.max_packet_length - HEADER_LENGTH[self._reader.version] - TCP_HEADER_LENGTH
-
-    def _next_control_segment(self) -> Segment | None:
-        while self._control_turns:
-            connection, _ = self._control_turns.popitem(last=False)
-            if (segment := connection.control_segment()) is not None:
-                if self._unsent_resets.pop(connection.local_port, None) is not None:
-                    self._ports.release(connection.local_port, self._now, rest=True)
-                self._plan(connection)
-                return segment
-        return None
-
-    def _next_data_segment(self) -> Segment | None:
-        while (connection := self._data_turns.next()) is not None:
-            if (segment := connection.data_segment(self._max_payload)) is not None:
-                self._data_turns.spend(connection, len(segment.payload))
-                self._plan(connection)
-                return segment
-        return None
-
-    def _encode(self, segment: Segment) -> bytes:
-        return self._encode_packet(MuxProtocol.TCP, segment.encode())
-
-    def _encode_packet(self, protocol: MuxProtocol, payload: bytes) -> bytes:
-        if self._reader.version == 1:
-            return encode_v1(protocol, payload)
-        packet = encode_v2(protocol, payload, self._tx_seq, self._rx_seq)
-        self._tx_seq = (self._tx_seq + 1) % 0x10000
-        return packet
+        if (failure := self._handshake.failure(now)) is not None:
+            self.fail(failure, now)
+        elif self._handshake.repeats_offer(now, is_sent=self._egress.offer_is_sent):
+            self._egress.repeat_offer()
 
     # Inside: what comes in.
 
     def _receive_during_handshake(self, data: bytes | memoryview) -> bytes:
         """Look for the answer to VERSION; return what came behind it."""
-        found = self._search.receive_data(data)
+        found = self._handshake.receive_data(data)
         if found is None:
             return b""
         version, rest = found
         if version.major not in HEADER_LENGTH:
             raise RemoteProtocolError(f"mux version {version.major}.{version.minor} is not supported")
-        if self._search.skipped:
-            self._emit(PacketIgnored(f"{self._search.skipped} bytes before VERSION"))
-        # A repeated VERSION that was not sent yet would make the phone begin anew behind SETUP.
-        if self._version_repeats:
-            self._link_packets.clear()
+        if self._handshake.skipped:
+            self._emit(PacketIgnored(f"{self._handshake.skipped} bytes before VERSION"))
         self._reader.version = version.major
-        if version.major >= 2:
-            self._link_packets.append(self._encode_packet(MuxProtocol.SETUP, SETUP_PAYLOAD))
+        self._egress.use_version(version.major, is_late=bool(self._handshake.repeats))
+        self._is_ordinary = version.major == 2
         self._set_state(SessionState.READY)
         self._emit(HandshakeCompleted(version.major))
         return rest
 
-    def _receive_packet(self, packet: Packet) -> None:
-        if self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION:  # which has no sequence numbers
-            self._rx_seq = packet.tx_seq
-            if (gap := self._link_count.receive(packet.tx_seq)) is not None:
-                self._receive_behind_gap(gap)
+    def _receive_packets(self, data: memoryview) -> None:
+        reader, offset, end = self._reader, 0, len(data)
+        is_new = not reader.pending
+        while offset < end:
+            if reader.version == 2 and not reader.pending:
+                _index, offset = self._run.take((data,), 0, offset, self._link_count, self._now)
+                if _index:
+                    break
+            raw, offset = reader.next_raw(data, offset)
+            if raw is not None:
+                is_new = True
+                if reader.version == 1 or not self._run.take((raw,), 0, 0, self._link_count, self._now)[0]:
+                    self._receive_packet(raw)
+        if reader.pending or self._packet_deadline is not None:
+            self._limit_packet(self._now, is_new=is_new)
+
+    def _receive_packet(self, raw: memoryview) -> None:
+        packet = self._reader.decode(raw)
+        is_counted = self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION
+        if is_counted and (gap := self._link_count.receive(packet.tx_seq)) is not None:
+            self._receive_behind_gap(gap)
         match packet.protocol:
             case MuxProtocol.TCP:
                 self._receive_segment(packet.payload)
@@ -389,10 +378,5 @@ class MuxSession:
         is_ended = port in self._unsent_resets or self._ports.is_resting(port, self._now)
         if segment.flags & Flags.RST or (is_ended and not segment.flags & Flags.SYN):
             return
-        ports = (port, segment.source_port)
-        if ports not in self._stray_resets:
-            if len(self._stray_resets) >= MAX_STRAY_RESETS:
-                return  # without a word: words about a flood are another flood
+        if self._egress.answer_stray(segment):  # without a word otherwise: words about a flood are another flood
             self._emit(PacketIgnored(f"no such connection: {segment}"))
-        ack = seq_add(segment.seq, len(segment.payload) + (1 if segment.flags & Flags.SYN else 0))
-        self._stray_resets[ports] = Segment(*ports, segment.ack, ack, Flags.RST, self.settings.receive_window)

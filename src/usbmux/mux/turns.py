@@ -23,13 +23,13 @@ class Turns(Generic[OwnerT]):
         self._line: list[tuple[int, int, int, OwnerT]] = []
         """A heap of: when it will be over, the order of coming, when it begins, whose it is."""
         self._order = count()  # among packets that will be over at the same time
-        self._waiting: dict[OwnerT, int] = {}
+        self.waiting: dict[OwnerT, int] = {}
         """Which place in the order is theirs; other entries of the line count no more."""
 
     def join(self, owner: OwnerT, count: int) -> None:
         """Get in line for a packet of about `count` bytes. No effect for who stands there already."""
-        if owner not in self._waiting:
-            place = self._waiting[owner] = next(self._order)
+        if owner not in self.waiting:
+            place = self.waiting[owner] = next(self._order)
             begin = max(self._clock, self._free_at.get(owner, 0))
             heapq.heappush(self._line, (begin + count, place, begin, owner))
 
@@ -37,8 +37,8 @@ class Turns(Generic[OwnerT]):
         """Who may send one packet now, taken out of the line; None if nobody waits."""
         while self._line:
             _over, place, begin, owner = heapq.heappop(self._line)
-            if self._waiting.get(owner) == place:
-                del self._waiting[owner]
+            if self.waiting.get(owner) == place:
+                del self.waiting[owner]
                 self._clock = max(self._clock, begin)
                 self._free_at[owner] = begin
                 return owner
@@ -48,7 +48,12 @@ class Turns(Generic[OwnerT]):
         """Note that the one whose turn it is has sent `count` bytes."""
         self._free_at[owner] += count
 
+    def spend_alone(self, owner: OwnerT, count: int) -> None:
+        """Note that it has sent `count` bytes while nobody stood in line: as `join`, `next` and `spend`."""
+        self._clock = begin = max(self._clock, self._free_at.get(owner, 0))
+        self._free_at[owner] = begin + count
+
     def forget(self, owner: OwnerT) -> None:
         """It will send no more."""
         self._free_at.pop(owner, None)
-        self._waiting.pop(owner, None)
+        self.waiting.pop(owner, None)

@@ -3,6 +3,9 @@
 They have usb1's own names, so that a cast in `usbmux.usb.binding` is the whole adapter.
 """
 
+from __future__ import annotations
+
+import ctypes  # noqa: TC003
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -10,7 +13,6 @@ from typing import Protocol
 class Transfer(Protocol):
     """One asynchronous transfer, reusable."""
 
-    def setBulk(self, endpoint: int, buffer_or_len: bytes | bytearray, callback: "TransferCallback") -> None: ...
     def setControl(
         self,
         request_type: int,
@@ -18,11 +20,10 @@ class Transfer(Protocol):
         value: int,
         index: int,
         buffer_or_len: int,
-        callback: "TransferCallback",
+        callback: TransferCallback,
         user_data: None = None,
         timeout: int = 0,
     ) -> None: ...
-    def setAddZeroPacket(self, state: bool) -> None: ...
     def getStatus(self) -> int: ...
     def getActualLength(self) -> int: ...
     def getBuffer(self) -> bytearray | memoryview: ...
@@ -32,6 +33,48 @@ class Transfer(Protocol):
 
 
 TransferCallback = Callable[[Transfer], None]
+
+
+class TransferFields(Protocol):
+    """The structure behind a transfer, as far as it is used."""
+
+    dev_handle: object
+    flags: int
+    endpoint: int
+    type: int
+    timeout: int
+    status: int
+    length: int
+    actual_length: int
+    callback: object
+    buffer: object
+
+
+class TransferPointer(Protocol):
+    """A pointer to that structure; null is false."""
+
+    @property
+    def contents(self) -> TransferFields: ...
+    def __bool__(self) -> bool: ...
+
+
+class RawLibrary(Protocol):
+    """`usb1.libusb1`: the functions and types of the C library that the binding has loaded."""
+
+    libusb_transfer_cb_fn_p: type[ctypes._CFunctionType]
+
+    def LIBUSB_CALL_FUNCTYPE(self, result: None, argument: type[ctypes.c_void_p]) -> CallbackMaker: ...
+    def libusb_alloc_transfer(self, iso_packets: int) -> TransferPointer: ...
+    def libusb_submit_transfer(self, transfer: TransferPointer) -> int: ...
+    def libusb_cancel_transfer(self, transfer: TransferPointer) -> int: ...
+    def libusb_free_transfer(self, transfer: TransferPointer) -> None: ...
+    def libusb_handle_events_timeout(self, context: object, timeout: object) -> int: ...
+
+
+class CallbackMaker(Protocol):
+    """A type of C functions: makes one of a Python function."""
+
+    def __call__(self, function: Callable[[int], None]) -> ctypes._CFunctionType: ...
 
 
 class Handle(Protocol):
@@ -45,7 +88,7 @@ class Handle(Protocol):
     def releaseInterface(self, interface: int) -> None: ...
     def setInterfaceAltSetting(self, interface: int, alt_setting: int) -> None: ...
     def clearHalt(self, endpoint: int) -> None: ...
-    def getTransfer(self, *, add_zero_packet: bool = False) -> Transfer: ...
+    def getTransfer(self) -> Transfer: ...
     def close(self) -> None: ...
 
 

@@ -1,23 +1,69 @@
 """The bulk transfers of a pipe: reads that are always in flight, and writes in a bounded number of slots.
 
-Completions arrive from the event pump, in the loop's thread. Neither class decides what an error means: it reports
-through its `PipeEvents`, and goes on after `resume`.
+Whoever runs libusb's events calls `collect` afterwards, in the loop's thread. Neither class decides what an error
+means: it reports through its `PipeEvents`, and goes on after `resume`.
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
-from usbmux.usb._usb1 import Handle, Transfer
-from usbmux.usb.binding import TransferStatus, ZeroPacketUnsupportedError, cancel, submit
-from usbmux.usb.event_pump import EventPump
+from usbmux.usb.binding import TransferStatus, UsbUnsupportedError
+
+_READ: Final = "read from the phone"
+_WRITE: Final = "write to the phone"
+_COMPLETED: Final = int(TransferStatus.COMPLETED)
+
+
+class Transfer(Protocol):
+    """A `BulkTransfer`; hashable."""
+
+    data: bytes | memoryview
+
+    @property
+    def status(self) -> int:
+        """How it ended: a `TransferStatus`."""
+
+    @property
+    def actual_length(self) -> int:
+        """How many bytes it carried."""
+
+    def set_data(self, data: bytes | memoryview) -> None:
+        """What to read into or to write next."""
+
+    def set_zero_packet(self, wanted: bool) -> None:
+        """Whether a zero-length packet follows data that ends with a full one."""
+
+    def submit(self, doing: str) -> None:
+        """Begin it, or raise UsbError."""
+
+    def cancel(self) -> None:
+        """Have it end soon. No effect if it is not in flight."""
+
+
+class Endpoint(Protocol):
+    """A `BulkEndpoint`, or one of a test that ends transfers in ways that no kernel can be made to."""
+
+    @property
+    def address(self) -> int:
+        """Its number and direction, as in the descriptor."""
+
+    def new_transfer(self) -> Transfer:
+        """A transfer without data."""
+
+    def take_ended(self) -> Sequence[Transfer]:
+        """The transfers that have ended and were not taken yet, in order."""
+
+    def close(self) -> None:
+        """Free the transfers."""
 
 
 class PipeEvents(Protocol):
     """Whom the endpoints tell. Called in the loop's thread, never from inside a call into an endpoint."""
 
-    def data_received(self, data: memoryview) -> None:
-        """A read brought something."""
+    def data_received(self, pieces: list[memoryview]) -> None:
+        """Reads brought something, valid during the call."""
 
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
@@ -30,69 +76,65 @@ class PipeEvents(Protocol):
 
 
 class _InFlight:
-    """The transfers that libusb has now."""
+    """How many transfers libusb has now."""
 
     def __init__(self) -> None:
-        self._transfers: set[Transfer] = set()
-        self._is_empty = asyncio.Event()
-        self._is_empty.set()
+        self.count = 0
+        self._is_empty: asyncio.Future[None] | None = None
 
-    def add(self, transfer: Transfer) -> None:
-        self._transfers.add(transfer)
-        self._is_empty.clear()
-
-    def remove(self, transfer: Transfer) -> None:
-        self._transfers.discard(transfer)
-        if not self._transfers:
-            self._is_empty.set()
-
-    def cancel(self) -> None:
-        for transfer in self._transfers:
-            cancel(transfer)
+    def ended(self, count: int) -> None:
+        self.count -= count
+        if not self.count and self._is_empty is not None:
+            self._is_empty.set_result(None)
+            self._is_empty = None
 
     async def wait_empty(self) -> None:
-        await self._is_empty.wait()
+        if self.count:
+            if self._is_empty is None:
+                self._is_empty = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._is_empty)
 
 
 class BulkReader:
-    """Reads of a bulk IN endpoint.
+    """Reads of a bulk IN endpoint, which go round a ring of memory.
+
+    So what full reads bring that follow each other is one piece of memory, but for the end of the ring.
 
     Args:
         count: Number of reads in flight.
         size: Bytes of a read; a multiple of wMaxPacketSize.
     """
 
-    def __init__(
-        self, handle: Handle, pump: EventPump, address: int, events: PipeEvents, *, count: int, size: int
-    ) -> None:
-        self._address = address
+    def __init__(self, endpoint: Endpoint, events: PipeEvents, *, count: int, size: int) -> None:
+        self._endpoint = endpoint
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._in_flight = _InFlight()
         self._is_running = False
         self._has_stalled = False
-        self._buffers: dict[Transfer, memoryview] = {}
-        for _ in range(count):
-            buffer = bytearray(size)
-            transfer = handle.getTransfer()
-            transfer.setBulk(address, buffer, callback=lambda ended: pump.notify(self._ended, ended))
-            self._buffers[transfer] = memoryview(buffer)
+        self._ring = memoryview(bytearray(count * size))
+        self._begins: dict[Transfer, int] = {}
+        for begin in range(0, count * size, size):
+            transfer = endpoint.new_transfer()
+            transfer.set_data(self._ring[begin : begin + size])
+            self._begins[transfer] = begin
 
     @property
     def address(self) -> int:
         """Its number and direction, as in the descriptor."""
-        return self._address
+        return self._endpoint.address
 
     def resume(self) -> None:
         """Submit all reads. Nothing may be in flight."""
         self._is_running = True
-        for transfer in self._buffers:
+        for transfer in self._begins:
             self._submit(transfer)
 
     def stop(self) -> None:
         """Cancel all reads and submit none again; what they still bring is not lost."""
         self._is_running = False
-        self._in_flight.cancel()
+        for transfer in self._begins:
+            transfer.cancel()
 
     async def wait_idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -100,40 +142,60 @@ class BulkReader:
 
     def close(self) -> None:
         """Free the transfers. Nothing may be in flight."""
-        for transfer in self._buffers:
-            transfer.close()
-        self._buffers.clear()
+        self._endpoint.close()
+
+    def collect(self) -> None:
+        """Report what the reads have brought that ended meanwhile, and submit them again."""
+        ended = self._endpoint.take_ended()
+        if not ended:
+            return
+        self._in_flight.ended(len(ended))
+        try:
+            if pieces := self._pieces(ended):
+                self._events.data_received(pieces)
+        finally:
+            for transfer in ended:
+                if transfer.status != _COMPLETED:
+                    self._look_into(transfer.status)
+                else:
+                    self._has_stalled = False
+                    self._submit(transfer)
+
+    def _pieces(self, ended: Sequence[Transfer]) -> list[memoryview]:
+        pieces: list[memoryview] = []
+        begin = end = 0
+        for transfer in ended:
+            if length := transfer.actual_length:
+                place = self._begins[transfer]
+                if place != end:
+                    if begin < end:
+                        pieces.append(self._ring[begin:end])
+                    begin = place
+                end = place + length
+        if begin < end:
+            pieces.append(self._ring[begin:end])
+        return pieces
+
+    def _look_into(self, status: int) -> None:
+        match status:
+            case TransferStatus.STALL | TransferStatus.CANCELLED if not self._is_running:
+                pass
+            case TransferStatus.STALL if not self._has_stalled:
+                self._has_stalled = True
+                self._events.read_stalled()
+            case _:
+                self._events.transfer_failed(_transfer_error(status, _READ))
 
     def _submit(self, transfer: Transfer) -> None:
         if not self._is_running:
             return
         try:
-            submit(transfer, "read from the phone")
+            transfer.submit(_READ)
         except UsbError as error:
             self._is_running = False
             self._loop.call_soon(self._events.transfer_failed, error)
         else:
-            self._in_flight.add(transfer)
-
-    def _ended(self, transfer: Transfer) -> None:
-        self._in_flight.remove(transfer)
-        length = transfer.getActualLength()
-        status = transfer.getStatus()
-        try:
-            if length > 0:
-                self._events.data_received(self._buffers[transfer][:length])
-        finally:
-            match status:
-                case TransferStatus.COMPLETED:
-                    self._has_stalled = False
-                    self._submit(transfer)
-                case TransferStatus.STALL | TransferStatus.CANCELLED if not self._is_running:
-                    pass
-                case TransferStatus.STALL if not self._has_stalled:
-                    self._has_stalled = True
-                    self._events.read_stalled()
-                case _:
-                    self._events.transfer_failed(_transfer_error(status, "read from the phone"))
+            self._in_flight.count += 1
 
 
 class BulkWriter:
@@ -152,32 +214,23 @@ class BulkWriter:
     """
 
     def __init__(
-        self,
-        handle: Handle,
-        pump: EventPump,
-        address: int,
-        events: PipeEvents,
-        *,
-        max_packet_size: int,
-        slots: int,
-        slot_bytes: int,
+        self, endpoint: Endpoint, events: PipeEvents, *, max_packet_size: int, slots: int, slot_bytes: int
     ) -> None:
-        self._address = address
-        self._pump = pump
+        self._endpoint = endpoint
         self._events = events
         self._max_packet_size = max_packet_size
         self._slot_bytes = slot_bytes
         self._loop = asyncio.get_running_loop()
         self._in_flight = _InFlight()
         self._is_running = False
-        self._is_waited_for = False
         self._is_refusing = False
         self._slots_per_write = 1
-        self._idle = [handle.getTransfer(add_zero_packet=True) for _ in range(slots)]
-        self._lengths: dict[Transfer, int] = {}
-        """Of the writes that were handed over and have not ended."""
+        self._transfers = [endpoint.new_transfer() for _ in range(slots)]
+        for transfer in self._transfers:
+            transfer.set_zero_packet(True)
+        self._idle = list(self._transfers)
         self._byte_count = 0
-        """Of all of them."""
+        """Of the writes in flight."""
 
     def start(self) -> None:
         """Begin to take packets."""
@@ -185,11 +238,15 @@ class BulkWriter:
 
     def has_free_slot(self) -> bool:
         """Whether `write` may be called now."""
-        has_room = len(self._idle) >= self._slots_per_write and self._byte_count < self._slot_bytes
-        return has_room and self._is_running and not self._is_refusing
+        return (
+            self._byte_count < self._slot_bytes
+            and len(self._idle) >= self._slots_per_write
+            and self._is_running
+            and not self._is_refusing
+        )
 
-    def write(self, packet: bytes) -> None:
-        """Send one packet.
+    def write(self, packet: bytes | memoryview) -> None:
+        """Send one packet, which must not change before it is sent.
 
         Raises:
             LocalProtocolError: No slot is free.
@@ -199,12 +256,12 @@ class BulkWriter:
         self._submit(packet)
         if self._slots_per_write > 1 and self._is_running and packet and len(packet) % self._max_packet_size == 0:
             self._submit(b"")
-        self._is_waited_for = not self.has_free_slot()
 
     def stop(self) -> None:
         """Cancel all writes and take no more."""
         self._is_running = False
-        self._in_flight.cancel()
+        for transfer in self._transfers:
+            transfer.cancel()
 
     def refuse(self) -> None:
         """Take no more, and let what is in flight end."""
@@ -216,50 +273,46 @@ class BulkWriter:
 
     def close(self) -> None:
         """Free the transfers. Nothing may be in flight."""
-        for transfer in [*self._idle, *self._lengths]:
-            transfer.close()
-        self._idle.clear()
-        self._lengths.clear()
+        self._endpoint.close()
 
-    def _submit(self, payload: bytes) -> None:
+    def collect(self) -> None:
+        """Look after the writes that have ended meanwhile."""
+        ended = self._endpoint.take_ended()
+        if not ended:
+            return
+        had_free_slot = self.has_free_slot()
+        self._in_flight.ended(len(ended))
+        for transfer in ended:
+            self._byte_count -= len(transfer.data)
+            transfer.data = b""
+            self._idle.append(transfer)
+            if transfer.status != _COMPLETED and self._is_running:
+                self._events.transfer_failed(_transfer_error(transfer.status, _WRITE))
+        if not had_free_slot and self.has_free_slot():
+            self._events.slot_freed()
+
+    def _submit(self, packet: bytes | memoryview) -> None:
         transfer = self._idle.pop()
-        self._lengths[transfer] = len(payload)
-        self._byte_count += len(payload)
-        transfer.setBulk(self._address, payload, callback=self._called_back)
+        transfer.set_data(packet)
         try:
             self._submit_with_zero_packet(transfer)
         except UsbError as error:
             self._is_running = False
             self._loop.call_soon(self._events.transfer_failed, error)
         else:
-            self._in_flight.add(transfer)
+            self._byte_count += len(packet)
+            self._in_flight.count += 1
 
     def _submit_with_zero_packet(self, transfer: Transfer) -> None:
         try:
-            submit(transfer, "write to the phone")
-        except ZeroPacketUnsupportedError:
+            transfer.submit(_WRITE)
+        except UsbUnsupportedError:
             if self._slots_per_write > 1:
                 raise
             self._slots_per_write = 2
             for other in [transfer, *self._idle]:
-                other.setAddZeroPacket(False)
-            submit(transfer, "write to the phone")
-
-    def _called_back(self, transfer: Transfer) -> None:
-        self._pump.notify(self._ended, transfer)
-
-    def _ended(self, transfer: Transfer) -> None:
-        self._in_flight.remove(transfer)
-        self._byte_count -= self._lengths.pop(transfer)
-        self._idle.append(transfer)
-        status = transfer.getStatus()
-        if not self._is_running:
-            return
-        if status != TransferStatus.COMPLETED:
-            self._events.transfer_failed(_transfer_error(status, "write to the phone"))
-        elif self._is_waited_for and self.has_free_slot():
-            self._is_waited_for = False
-            self._events.slot_freed()
+                other.set_zero_packet(False)
+            transfer.submit(_WRITE)
 
 
 def _transfer_error(status: int, doing: str) -> UsbError:

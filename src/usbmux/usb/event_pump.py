@@ -13,7 +13,7 @@ from select import POLLIN
 from typing import Final, Protocol
 
 from usbmux.usb._usb1 import Context
-from usbmux.usb.binding import handle_events
+from usbmux.usb.binding import event_handler, handle_events
 
 _THREAD_WAIT_S: Final = 60
 
@@ -26,6 +26,9 @@ class EventPump(Protocol):
 
     def notify(self, action: Callable[..., object], *arguments: object) -> None:
         """Have `action` called soon in the loop's thread, in the order of these calls. For libusb's callbacks."""
+
+    def call_after_events(self, action: Callable[[], object]) -> None:
+        """Have `action` called in the loop's thread whenever events have been run. Only one action at a time."""
 
     def timeout_changed(self) -> None:
         """A transfer with a timeout was submitted. Call in the loop's thread."""
@@ -55,6 +58,11 @@ class _Notes:
         self._actions.append((action, arguments))
         return len(self._actions) == 1
 
+    @property
+    def wait(self) -> bool:
+        """Whether there are any."""
+        return bool(self._actions)
+
     def act(self) -> None:
         """Act on every note there is; what is noted meanwhile is left for the next call."""
         try:
@@ -76,11 +84,13 @@ class DescriptorPump:
         self._context = context
         self._loop = loop
         self._loop_thread = threading.get_ident()
+        self._handle_now = event_handler(context)
         self._notes = _Notes(loop)
         self._is_handling = False
         self._is_running = False
         self._watched: dict[int, int] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._after_events: Callable[[], object] = _do_nothing
 
     def start(self) -> None:
         """Begin."""
@@ -96,6 +106,10 @@ class DescriptorPump:
         if is_first and not self._is_handling:
             # A call in a worker thread ran libusb's events, or a registration called back at once.
             self._loop.call_soon_threadsafe(self._notes.act)
+
+    def call_after_events(self, action: Callable[[], object]) -> None:
+        """Whom to call after each run of events."""
+        self._after_events = action
 
     def timeout_changed(self) -> None:
         """Wake up in time, where libusb has no timer descriptor of its own."""
@@ -114,6 +128,8 @@ class DescriptorPump:
             self._unwatch(descriptor)
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = None
+        self._after_events = _do_nothing
         self._notes.drop()
 
     def _handle_events(self) -> None:
@@ -121,14 +137,16 @@ class DescriptorPump:
             return
         self._is_handling = True
         try:
-            handle_events(self._context)
+            self._handle_now()
         finally:
             self._is_handling = False
             try:
-                self._notes.act()
+                if self._notes.wait:
+                    self._notes.act()
             finally:
-                if self._is_running:
+                if self._timer is not None:
                     self.timeout_changed()
+                self._after_events()
 
     def _descriptor_added(self, descriptor: int, events: int, _user_data: object) -> None:
         if threading.get_ident() == self._loop_thread:
@@ -172,6 +190,8 @@ class ThreadPump:
         self._notes = _Notes(loop)
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="usbmux libusb events", daemon=True)
+        self._after_events: Callable[[], object] = _do_nothing
+        self._is_call_due = False
 
     def start(self) -> None:
         """Begin."""
@@ -182,6 +202,10 @@ class ThreadPump:
         if self._notes.add(action, arguments):
             self._loop.call_soon_threadsafe(self._notes.act)
 
+    def call_after_events(self, action: Callable[[], object]) -> None:
+        """Whom to have called by the loop after each run of events."""
+        self._after_events = action
+
     def timeout_changed(self) -> None:
         """Nothing to do: libusb wakes the thread."""
 
@@ -190,8 +214,19 @@ class ThreadPump:
         self._is_stopping = True
         self._context.interruptEventHandler()
         self._thread.join()
+        self._after_events = _do_nothing
         self._notes.drop()
 
     def _run(self) -> None:
         while not self._is_stopping:
             handle_events(self._context, _THREAD_WAIT_S)
+            if not self._is_call_due and not self._is_stopping:
+                self._is_call_due = True
+                self._loop.call_soon_threadsafe(self._call_after_events)
+
+    def _call_after_events(self) -> None:
+        self._is_call_due = False  # before the call: events that are run during it want another one
+        self._after_events()
+
+
+def _do_nothing() -> None: ...

@@ -21,6 +21,7 @@ from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
 from usbmux.usb.apple import MuxInterface
 from usbmux.usb.binding import translated
 from usbmux.usb.bulk import BulkReader, BulkWriter
+from usbmux.usb.bulk_transfer import BulkEndpoint
 from usbmux.usb.pipe import MAX_WRITE_BYTES, PipeReceiver, UsbDeviceInfo
 from usbmux.usb.session import UsbSession
 from usbmux.usb.sleep import SleepCheck
@@ -90,18 +91,19 @@ class LibusbPipe:
         self._receiver: PipeReceiver | None = None
         self._healing: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
-        self._reader = BulkReader(
-            session.handle, session.pump, mux.endpoint_in, self, count=sizes.reads, size=sizes.read_size
-        )
+        endpoint_in = BulkEndpoint(session.handle, mux.endpoint_in)
+        endpoint_out = BulkEndpoint(session.handle, mux.endpoint_out)
+        self._reader = BulkReader(endpoint_in, self, count=sizes.reads, size=sizes.read_size)
         self._writer = BulkWriter(
-            session.handle,
-            session.pump,
-            mux.endpoint_out,
+            endpoint_out,
             self,
             max_packet_size=mux.max_packet_size,
             slots=sizes.writes,
             slot_bytes=sizes.write_bytes,
         )
+        self.has_free_slot: Final = self._writer.has_free_slot
+        """Whether `write` may be called now; never before the start or after the end."""
+        session.pump.call_after_events(self._collect)
 
     @property
     def info(self) -> UsbDeviceInfo:
@@ -121,18 +123,13 @@ class LibusbPipe:
         self._writer.start()
         self._reader.resume()
 
-    def has_free_slot(self) -> bool:
-        """Whether `write` may be called now; never before the start or after the end."""
-        return self._writer.has_free_slot()
-
-    def write(self, packet: bytes) -> None:
+    def write(self, packet: bytes | memoryview) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
 
         Raises:
             LocalProtocolError: No slot is free.
         """
         self._writer.write(packet)
-        self._is_usable()
 
     async def close(self) -> None:
         """Stop all transfers and release the interface. Idempotent; `pipe_lost(None)` comes first."""
@@ -141,14 +138,14 @@ class LibusbPipe:
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
-    def data_received(self, data: memoryview) -> None:
-        """A read brought something."""
-        if self._is_usable() and self._receiver is not None:
-            self._receiver.data_received(data)
+    def data_received(self, pieces: list[memoryview]) -> None:
+        """Reads brought something."""
+        if self._state is PipeState.RUNNING and self._receiver is not None:
+            self._receiver.data_received(pieces)
 
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
-        if self._is_usable() and self._receiver is not None:
+        if self._state is PipeState.RUNNING and self._receiver is not None:
             self._receiver.slot_freed()
 
     def read_stalled(self) -> None:
@@ -166,10 +163,14 @@ class LibusbPipe:
         if self._state is PipeState.RUNNING:
             self._end(PipeState.LOST, error)
 
-    def _is_usable(self) -> bool:
+    def _collect(self) -> None:
         if self._state is PipeState.RUNNING and self._sleep.has_slept():
             self._end(PipeState.LOST, UsbDisconnectedError("the machine slept, and the phone may have forgotten us"))
-        return self._state is PipeState.RUNNING
+        # Writes first: their slots are free then for what the reads bring about.
+        try:
+            self._writer.collect()
+        finally:
+            self._reader.collect()
 
     def _end(self, state: PipeState, error: UsbError | None) -> None:
         self._set_state(state)

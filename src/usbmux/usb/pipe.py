@@ -5,6 +5,7 @@ gives a *pipe*: one bulk endpoint each way, in asyncio's callback style. Bytes c
 event loop's thread, without a task or a queue between the transfer and its receiver.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -38,10 +39,10 @@ class PipeReceiver(Protocol):
     of such a call is not delivered again.
     """
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         """The next bytes from the phone, in order, cut anywhere: a transfer of the phone may come in several calls.
 
-        `data` is valid only during the call; it is never empty.
+        The pieces are valid only during the call; there is at least one, and none is empty.
         """
 
     def slot_freed(self) -> None:
@@ -79,8 +80,10 @@ class BulkPipe(Protocol):
         There is none before the start, after the end, and once the pipe is being closed.
         """
 
-    def write(self, packet: bytes) -> None:
+    def write(self, packet: bytes | memoryview) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
+
+        The memory of the packet is the pipe's from now on.
 
         Raises:
             LocalProtocolError: No slot is free.

@@ -94,7 +94,7 @@ class SimulatedPipe:
         """Whether `write` may be called now; never before the start or after the end."""
         return self._has_room() and self._receiver is not None and not self._is_ended
 
-    def write(self, packet: bytes) -> None:
+    def write(self, packet: bytes | memoryview) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
 
         Raises:
@@ -102,7 +102,7 @@ class SimulatedPipe:
         """
         if not self.has_free_slot():
             raise LocalProtocolError("the pipe has no free slot")
-        self._outgoing.append(packet)
+        self._outgoing.append(bytes(packet))
         self._outgoing_bytes += len(packet)
         self._schedule()
 
@@ -166,10 +166,10 @@ class SimulatedPipe:
             self._transfer_out()
         if was_full and not self._is_ended:
             self._receiver.slot_freed()
-        for _ in range(len(self._incoming)):
-            if self._is_ended:
-                return
-            self._receiver.data_received(self._incoming.popleft())
+        if self._incoming and not self._is_ended:
+            pieces = list(self._incoming)
+            self._incoming.clear()
+            self._receiver.data_received(pieces)
 
     def _has_room(self) -> bool:
         return len(self._outgoing) < self._slots and self._outgoing_bytes < MAX_WRITE_BYTES

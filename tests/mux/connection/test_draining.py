@@ -7,9 +7,9 @@ import pytest
 from tests.mux.conftest import LAST_WORDS
 from tests.mux.wire import FIRST, OUR_WINDOW, PHONE_WINDOW
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import CloseCause
 from usbmux.mux.segment import Flags
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.wire import Wire
@@ -196,6 +196,20 @@ def test_draining_anything_that_moves_counts_as_life(
     wire.advance(0.1)
     wire.expect_closed(draining, CloseCause.EXPIRED, EXPIRED)
     wire.expect(flags=Flags.RST, seq=ALL_ACKED, ack=FIRST + answer)
+
+
+def test_draining_an_acknowledgement_was_due_before_silence_expires(wire: Wire, established: TcpConnection) -> None:
+    wire.advance(60)  # so that no deadline of its beginning is left
+    wire.send(established, LAST_WORDS)
+    wire.expect(payload=LAST_WORDS)
+    wire.receive(established, 10)
+    wire.acknowledge(established, 10)  # which plans the acknowledgement, for a time before the linger time is over
+    wire.close(established)
+    wire.advance(1)
+    wire.expect(seq=ALL_ACKED, ack=FIRST + 10)
+    wire.advance(29)
+    wire.expect_closed(established, CloseCause.EXPIRED, EXPIRED)
+    wire.expect(flags=Flags.RST, seq=ALL_ACKED, ack=FIRST + 10)
 
 
 def test_draining_expired_drops_what_could_not_be_sent(wire: Wire, established: TcpConnection) -> None:

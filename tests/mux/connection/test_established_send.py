@@ -6,7 +6,7 @@ import pytest
 
 from tests.mux.wire import FIRST, PHONE_WINDOW
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.events import DataReceived, SendRoomOpened
+from usbmux.mux.events import SendRoomOpened
 from usbmux.mux.segment import MAX_WINDOW
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_established_window_and_data_in_one_segment_report_both(wire: Wire) -> N
     connection = wire.establish(window=0)
     wire.inject(window=256, payload=b"data")
     wire.expect_event(SendRoomOpened(connection))
-    wire.expect_event(DataReceived(connection, b"data"))
+    wire.expect_data(connection, b"data")
 
 
 # Sequence numbers around 2^32.

@@ -6,10 +6,10 @@ import pytest
 
 from tests.mux.wire import FIRST, OUR_WINDOW
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import CloseCause
 from usbmux.mux.segment import Flags
 from usbmux.mux.settings import MuxSettings
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.conftest import MakesWire

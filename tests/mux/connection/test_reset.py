@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mux.wire import FIRST, OUR_WINDOW
-from usbmux.mux.connection import MAX_REASON_LENGTH, TcpState
 from usbmux.mux.events import CloseCause, ConnectionClosed
-from usbmux.mux.segment import Flags
+from usbmux.mux.segment import MAX_REASON_LENGTH, Flags
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.wire import Wire
@@ -22,7 +22,7 @@ def test_established_rst_ends_without_an_answer(wire: Wire, established: TcpConn
     wire.send(established, b"never sent")
     wire.inject(flags=flags)
     wire.expect_closed(established, CloseCause.RESET)
-    assert len(established._queue) == 0
+    assert established.queue.length == 0
     assert established.state is TcpState.CLOSED
     assert established.send_room == 0
     wire.advance(60)
@@ -62,8 +62,7 @@ def test_established_data_before_the_rst_is_reported_before_the_end(wire: Wire, 
         + wire.segment(seq=FIRST + 3, payload=b"two")
         + wire.segment(flags=Flags.RST, seq=FIRST + 6, payload=b"bye")
     )
-    wire.expect_data(established, b"one")
-    wire.expect_data(established, b"two")
+    wire.expect_data(established, b"onetwo")
     wire.expect_closed(established, CloseCause.RESET, "bye")
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from tests.mux.wire import FIRST, PHONE_ISN, SYN_ACK
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import _EDGES, TcpConnection, TcpState
+from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import CloseCause
 from usbmux.mux.segment import Flags, Segment
 from usbmux.mux.settings import MuxSettings
+from usbmux.mux.tcp_state import EDGES, TcpState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Step = Callable[[TcpConnection], None]
 
-LEGAL = [(before, after) for before, afters in _EDGES.items() for after in afters]
+LEGAL = [(before, after) for before, afters in EDGES.items() for after in afters]
 ILLEGAL = [edge for edge in product(TcpState, TcpState) if edge not in LEGAL]
 
 
@@ -42,7 +43,7 @@ def send_and_close(connection: TcpConnection) -> None:
 
 def send(connection: TcpConnection) -> None:
     connection.send(b"data")
-    assert connection.data_segment(100) is not None
+    assert connection.take_data(100) is not None
 
 
 ACCEPT = phone_says(SYN_ACK, PHONE_ISN)
@@ -113,6 +114,6 @@ def test_closed_hears_nothing_and_says_nothing() -> None:
     connection.handle_timer(1e9)
     assert events == []
     assert connection.control_segment() is None
-    assert connection.data_segment(100) is None
+    assert connection.take_data(100) is None
     assert not connection.wants_control
     assert not connection.sendable

@@ -6,11 +6,11 @@ import pytest
 
 from tests.mux.wire import FIRST, OUR_WINDOW, PHONE_ISN, PHONE_PORT, PHONE_WINDOW, SYN_ACK
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import CloseCause, ConnectionClosed, ConnectionEstablished, PacketIgnored
 from usbmux.mux.segment import Flags
 from usbmux.mux.session import MuxSession
 from usbmux.mux.settings import MuxSettings
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.conftest import MakesWire

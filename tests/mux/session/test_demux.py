@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mux.wire import CONTROL, FIRST, PHONE_PORT, SETUP, SYN_ACK, TCP
-from usbmux.mux.events import CloseCause, ConnectionClosed, DataReceived, DeviceMessage, PacketIgnored
+from usbmux.mux.events import CloseCause, ConnectionClosed, DeviceMessage, PacketIgnored
 from usbmux.mux.segment import Flags
-from usbmux.mux.session import MAX_STRAY_RESETS, MAX_TEXT_LENGTH
+from usbmux.mux.session import MAX_TEXT_LENGTH
+from usbmux.mux.stray_resets import MAX_STRAY_RESETS
 
 if TYPE_CHECKING:
     from tests.mux.conftest import MakesWire
@@ -52,7 +53,7 @@ def test_stray_segment_for_a_port_in_use_but_from_another_port(wire: Wire, estab
     expect_ignored(wire, "22 > 1:")
     wire.expect(flags=Flags.RST, destination=22, seq=1, ack=FIRST + 4)
     wire.inject(payload=b"fine")
-    wire.expect_event(DataReceived(established, b"fine"))
+    wire.expect_data(established, b"fine")
 
 
 def test_stray_flood_from_many_ports_is_answered_64_times(wire: Wire) -> None:
@@ -134,10 +135,9 @@ def test_segments_of_one_transfer_reach_their_connections(wire: Wire) -> None:
         + wire.segment(source=2, destination=2, payload=b"second")
         + wire.segment(source=1, destination=1, seq=FIRST + 5, payload=b"more")
     )
-    wire.expect_event(DataReceived(same_port, b"third"))
-    wire.expect_event(DataReceived(first, b"first"))
-    wire.expect_event(DataReceived(second, b"second"))
-    wire.expect_event(DataReceived(first, b"more"))
+    wire.expect_data(same_port, b"third")
+    wire.expect_data(first, b"firstmore")
+    wire.expect_data(second, b"second")
 
 
 def test_violation_resets_only_its_connection(wire: Wire) -> None:
@@ -145,7 +145,7 @@ def test_violation_resets_only_its_connection(wire: Wire) -> None:
     wire.inject(source=1, seq=5, payload=b"gap")
     wire.inject(source=2, destination=2, payload=b"fine")
     wire.expect_closed(bad, CloseCause.VIOLATED, "expected seq 1001")
-    wire.expect_event(DataReceived(good, b"fine"))
+    wire.expect_data(good, b"fine")
     protocol, payload = wire.expect_packet()
     assert (protocol, payload[:4], payload[13]) == (TCP, b"\0\1\0\1", Flags.RST)
 

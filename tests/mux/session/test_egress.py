@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mux.wire import CONTROL, FIRST, OUR_WINDOW, PHONE_PORT, SETUP, VERSION
-from usbmux.mux.events import CloseCause, DataReceived, DeviceMessage, HandshakeCompleted, PacketIgnored
+from usbmux.mux.events import CloseCause, DeviceMessage, HandshakeCompleted, PacketIgnored
 from usbmux.mux.segment import MAX_WINDOW, Flags
 from usbmux.mux.settings import MuxSettings
 
@@ -43,7 +43,7 @@ def test_egress_control_of_all_connections_goes_before_data_in_order_of_asking(w
     sender, taker, aborted = wire.establish(1), wire.establish(2), wire.establish(3)
     wire.send(sender, b"data")
     wire.inject(source=2, destination=2, payload=bytes(OUR_WINDOW // 4))
-    wire.expect_event(DataReceived(taker, bytes(OUR_WINDOW // 4)))
+    wire.expect_data(taker, bytes(OUR_WINDOW // 4))
     wire.abort(aborted, "stop")
     wire.expect_closed(aborted, CloseCause.ABORTED, "stop")
     wire.acknowledge(taker, OUR_WINDOW // 4)
@@ -104,7 +104,7 @@ def test_egress_syn_that_was_not_sent_before_its_end_is_skipped(wire: Wire) -> N
 
 
 def test_egress_tx_seq_wraps(wire: Wire, established: TcpConnection) -> None:
-    wire.session._tx_seq = wire.host_tx_seq = 0xFFFE
+    wire.session._egress._encoder._tx_seq = wire.host_tx_seq = 0xFFFE
     for count in range(4):
         wire.send(established, b"x")
         wire.expect(seq=1 + count, payload=b"x")  # checks tx_seq
@@ -123,7 +123,7 @@ def test_egress_rx_seq_is_the_last_one_received_even_across_its_wrap(wire: Wire,
 def test_egress_acknowledgement_is_stamped_when_the_packet_is_pulled(wire: Wire, established: TcpConnection) -> None:
     wire.send(established, b"request")
     wire.inject(payload=b"banner")
-    wire.expect_event(DataReceived(established, b"banner"))
+    wire.expect_data(established, b"banner")
     wire.acknowledge(established, 6)
     wire.expect(ack=FIRST + 6, payload=b"request")
     wire.advance(1)

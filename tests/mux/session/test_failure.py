@@ -6,12 +6,10 @@ import pytest
 
 from tests.mux.wire import FIRST, PHONE_ISN, PHONE_PORT, SETUP, SYN_ACK, VERSION
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.connection import TcpState
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
     ConnectionEstablished,
-    DataReceived,
     HandshakeCompleted,
     PacketIgnored,
     ResynchronisationBegun,
@@ -19,6 +17,7 @@ from usbmux.mux.events import (
 )
 from usbmux.mux.segment import Flags
 from usbmux.mux.session import SessionState
+from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
     from tests.mux.conftest import MakesWire
@@ -62,7 +61,7 @@ def test_ready_impossible_length_begins_anew_after_the_packets_before_it(
 ) -> None:
     lost = bytes.fromhex(LOST_FRAMING)
     wire.inject_data(wire.segment(payload=b"good") + lost + wire.segment(seq=FIRST + 4, payload=b"never seen"))
-    wire.expect_event(DataReceived(established, b"good"))
+    wire.expect_data(established, b"good")
     reason = f"mux packet with impossible length 15 ({LOST_FRAMING} 00 00 00 06 00 00 00 2e)"
     wire.expect_event(ConnectionClosed(established, CloseCause.LOST, reason))
     wire.expect_event(ResynchronisationBegun(reason))

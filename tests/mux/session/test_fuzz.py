@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.mux.outcome import Outcome
 from tests.mux.wire import FIRST, SYN_ACK, TCP, Wire
-from usbmux.mux.events import (
-    ConnectionClosed,
-    ConnectionEstablished,
-    DataReceived,
-    Event,
-    ResynchronisationBegun,
-    SendRoomOpened,
-    SessionFailed,
-)
 from usbmux.mux.packet import encode_v2
 from usbmux.mux.segment import Flags, Segment
 
@@ -52,43 +44,21 @@ PACKETS = st.one_of(
 ANYTHING = st.one_of(PACKETS, st.binary(max_size=30))
 
 
-def shown(event: Event) -> str:
-    """The event without what differs between two sessions."""
-    match event:
-        case ConnectionEstablished(connection) | SendRoomOpened(connection):
-            return f"{type(event).__name__} {connection.local_port}"
-        case DataReceived(connection, data):
-            return f"data {connection.local_port} {bytes(data)!r}"
-        case ConnectionClosed(connection, cause, text):
-            return f"{cause} {connection.local_port} {without_dump(text)}"
-        case SessionFailed(reason) | ResynchronisationBegun(reason):
-            return without_dump(reason)
-        case _:
-            return str(event)
-
-
-def without_dump(reason: str) -> str:
-    """The bytes that are shown after a bad length are those that had come until then."""
-    return reason.partition(" (")[0] if "impossible length" in reason else reason
-
-
-def outcome(transfers: Iterable[bytes]) -> tuple[list[str], list[bytes]]:
-    """Events and packets that these transfers bring out of a session with three connections in three states."""
+def outcome(transfers: Iterable[bytes]) -> Outcome:
+    """What these transfers bring out of a session with three connections in three states."""
     wire = Wire()
     wire.shake_hands()
     wire.send(wire.establish(22), b"abcde")
     wire.expect(destination=22, payload=b"abcde")
     wire.shutdown_write(wire.establish(22))
     wire.connect(22)
-    events, packets = [], []
+    outcome = Outcome(wire)
     for transfer in transfers:
         wire.inject_data(transfer)
-        while (event := wire.session.next_event()) is not None:
-            events.append(shown(event))
-    while (packet := wire.session.packet_to_send(wire.now)) is not None:
-        packets.append(packet)
+        outcome.note_events()
+    outcome.note_packets()
     wire.advance(100)
-    return events, packets
+    return outcome
 
 
 def pieces_of(stream: bytes, sizes: list[int]) -> list[bytes]:

@@ -50,7 +50,7 @@ def test_ready_2000_connections_at_once_each_keeps_its_bytes() -> None:
     for connection in connections:
         pair.session.send(connection, b"%d" % connection.local_port, NOW)
     received = [event for event in pair.settle() if isinstance(event, DataReceived)]
-    assert [(event.connection, bytes(event.data)) for event in received] == [
+    assert [(event.connection, b"".join(event.pieces)) for event in received] == [
         (connection, b"%d" % connection.local_port) for connection in connections
     ]
     assert sorted(pair.host_ports) == list(range(1, AT_ONCE + 1))

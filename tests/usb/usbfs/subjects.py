@@ -1,7 +1,7 @@
 """What the cases watch: a listener and a receiver that record, and a wait for something to come true."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from usbmux.errors import UsbError
 from usbmux.usb.pipe import BulkPipe, UsbCandidate
@@ -60,8 +60,8 @@ class Received:
         self.losses: list[UsbError | None] = []
         self.calls_after_loss = 0
 
-    def data_received(self, data: bytes | memoryview) -> None:
-        self.transfers.append(bytes(data))
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
+        self.transfers += map(bytes, pieces)
         self.calls_after_loss += bool(self.losses)
 
     def slot_freed(self) -> None:

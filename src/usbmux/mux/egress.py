@@ -1,0 +1,123 @@
+"""What goes out on one link, and in which order: the link's own, resets, acknowledgements, then data in fair turns."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final
+
+from usbmux.mux.connection import TcpConnection
+from usbmux.mux.handshake import OFFER
+from usbmux.mux.link_count import LinkCount
+from usbmux.mux.packet import SETUP_PAYLOAD, MuxProtocol
+from usbmux.mux.packet_buffer import PacketBuffer
+from usbmux.mux.packet_encoder import PacketEncoder
+from usbmux.mux.segment import Segment
+from usbmux.mux.settings import MuxSettings
+from usbmux.mux.stray_resets import StrayResets
+from usbmux.mux.turns import Turns
+
+
+class Egress:
+    """From one handshake to the next; begins with the offer of a version.
+
+    Args:
+        received: What the phone counts.
+        control_sent: Called for a connection whose SYN, acknowledgement or reset is going out.
+    """
+
+    def __init__(
+        self, settings: MuxSettings, received: LinkCount, *, control_sent: Callable[[TcpConnection], None]
+    ) -> None:
+        self._settings: Final = settings
+        self._received: Final = received
+        self._control_sent: Final = control_sent
+        self._encoder = PacketEncoder(1, received, settings.max_packet_length)
+        self._link_packets = deque([OFFER])
+        self._stray_resets: Final = StrayResets(settings.receive_window)
+        self._control_turns: Final[OrderedDict[TcpConnection, None]] = OrderedDict()
+        self._data_turns: Final = Turns[TcpConnection]()
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether `next_packet` may have one; if not, it has none."""
+        return bool(self._control_turns or self._data_turns.waiting or self._link_packets or self._stray_resets.waiting)
+
+    def next_packet(self) -> bytes | memoryview | None:
+        """Remove and return the packet that goes out now."""
+        if self._link_packets:
+            return self._link_packets.popleft()
+        if self._stray_resets.waiting:
+            return self._encoder.encode_segment(self._stray_resets.take())
+        if self._control_turns and (segment := self._next_control_segment()) is not None:
+            return self._encoder.encode_segment(segment)
+        return self._next_data_packet() if self._data_turns.waiting else None
+
+    # The link's own.
+
+    def repeat_offer(self) -> None:
+        """Offer a version once more."""
+        self._link_packets.append(OFFER)
+
+    @property
+    def offer_is_sent(self) -> bool:
+        """Whether no offer waits."""
+        return not self._link_packets
+
+    def use_version(self, version: int, *, is_late: bool) -> None:
+        """Begin to talk in the version that was agreed.
+
+        Args:
+            version: Of the framing.
+            is_late: Whether an offer may wait, which would make the phone begin anew behind SETUP.
+        """
+        if is_late:
+            self._link_packets.clear()
+        self._encoder = PacketEncoder(version, self._received, self._settings.max_packet_length)
+        if version >= 2:
+            self._link_packets.append(self._encoder.encode_packet(MuxProtocol.SETUP, SETUP_PAYLOAD))
+
+    def answer_stray(self, segment: Segment) -> bool:
+        """See `StrayResets.answer`."""
+        return self._stray_resets.answer(segment)
+
+    # Those of connections.
+
+    def plan(self, connection: TcpConnection) -> None:
+        """Queue the connection for what it wants to send, behind those that wait already."""
+        if connection.wants_control:
+            self._control_turns.setdefault(connection)
+        if connection.queue.length:
+            self._join_line(connection)
+
+    def forget(self, connection: TcpConnection) -> None:
+        """It has no data to send any more."""
+        self._data_turns.forget(connection)
+
+    def pass_by(self, connection: TcpConnection, data: bytes | PacketBuffer) -> bytes | memoryview | None:
+        """Send data without queueing it, if nothing has to go before and one packet takes it; see `MuxSession.send`."""
+        count = len(data)
+        if not 0 < count <= self._encoder.max_payload or connection.queue.length or self.wants_to_send:
+            return None
+        seq = connection.send_now(count)
+        self._data_turns.spend_alone(connection, count)
+        return self._encoder.encode_data(connection, seq, data)
+
+    def _join_line(self, connection: TcpConnection) -> None:
+        if count := connection.sendable:
+            self._data_turns.join(connection, min(count, self._encoder.max_payload))
+
+    def _next_control_segment(self) -> Segment | None:
+        while self._control_turns:
+            connection, _ = self._control_turns.popitem(last=False)
+            if (segment := connection.control_segment()) is not None:
+                self._control_sent(connection)
+                return segment
+        return None
+
+    def _next_data_packet(self) -> bytes | memoryview | None:
+        while (connection := self._data_turns.next()) is not None:
+            if (taken := connection.take_data(self._encoder.max_payload)) is not None:
+                seq, data = taken
+                self._data_turns.spend(connection, len(data))
+                self._join_line(connection)
+                return self._encoder.encode_data(connection, seq, data)
+        return None

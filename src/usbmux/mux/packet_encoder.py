@@ -1,0 +1,70 @@
+"""Packets for the phone, counted in the order in which they go out."""
+
+from typing import Final
+
+from usbmux.mux.connection import TcpConnection
+from usbmux.mux.link_count import LinkCount
+from usbmux.mux.packet import HEADER_LENGTH, MAGIC, MuxProtocol, encode_v1, encode_v2
+from usbmux.mux.packet_buffer import PacketBuffer
+from usbmux.mux.segment import DATA_OFFSET, WINDOW_SHIFT, Flags, Segment
+from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
+from usbmux.mux.segment_packet import HEADERS, HEADERS_LENGTH
+
+_TCP: Final = int(MuxProtocol.TCP)
+_ACK: Final = int(Flags.ACK)
+
+
+class PacketEncoder:
+    """Everything that goes out on one link goes through here, once, and at once.
+
+    Args:
+        version: Of the framing: 1 or 2.
+        received: The phone's count, of which every packet of version 2 reports the last (M9).
+    """
+
+    def __init__(self, version: int, received: LinkCount, max_packet_length: int) -> None:
+        self.max_payload: Final = max_packet_length - HEADER_LENGTH[version] - TCP_HEADER_LENGTH
+        """Of a segment, in bytes."""
+        self._version: Final = version
+        self._received: Final = received
+        self._tx_seq = 0
+
+    def encode_data(
+        self, connection: TcpConnection, seq: int, data: bytes | memoryview | PacketBuffer
+    ) -> bytes | memoryview:
+        """Data of a connection, which has noted it as sent. A buffer becomes the packet."""
+        if self._version == 1:
+            payload = data.data if isinstance(data, PacketBuffer) else data
+            ports = (connection.local_port, connection.remote_port)
+            return self.encode_segment(Segment(*ports, seq, connection.rcv_acked, _ACK, connection.rcv_wnd, payload))
+        tx_seq = self._tx_seq
+        self._tx_seq = (tx_seq + 1) & 0xFFFF
+        headers = HEADERS.pack(
+            _TCP,
+            HEADERS_LENGTH + len(data),
+            MAGIC,
+            tx_seq,
+            self._received.last,
+            connection.local_port,
+            connection.remote_port,
+            seq,
+            connection.rcv_acked,
+            DATA_OFFSET,
+            _ACK,
+            min(connection.rcv_wnd >> WINDOW_SHIFT, 0xFFFF),
+            0,
+            0,
+        )
+        return data.packet(headers) if isinstance(data, PacketBuffer) else b"".join((headers, data))
+
+    def encode_segment(self, segment: Segment) -> bytes:
+        """Any segment."""
+        return self.encode_packet(MuxProtocol.TCP, segment.encode())
+
+    def encode_packet(self, protocol: int, payload: bytes) -> bytes:
+        """Any packet."""
+        if self._version == 1:
+            return encode_v1(protocol, payload)
+        tx_seq = self._tx_seq
+        self._tx_seq = (tx_seq + 1) & 0xFFFF
+        return encode_v2(protocol, payload, tx_seq, self._received.last)

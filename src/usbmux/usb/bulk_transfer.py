@@ -1,0 +1,146 @@
+"""Bulk transfers without the binding's objects, which cost three times as much as the transfers themselves.
+
+They go through the functions of the library that the binding has loaded, and through its structures. The callback is
+the `append` of a queue, called by libusb without any Python in between: whoever runs libusb's events looks into the
+queue afterwards.
+"""
+
+import ctypes
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from usbmux.errors import UsbError
+from usbmux.usb._usb1 import Handle, TransferFields, TransferPointer
+from usbmux.usb.binding import error_from_code, raw_handle, raw_library
+
+_BULK: Final = 2
+_ADD_ZERO_PACKET: Final = 8
+_SUCCESS: Final = 0
+_SMALL: Final = 1024
+"""Up to as many bytes are copied to a place whose address is known: to find out another one takes longer."""
+
+
+class BulkTransfer:
+    """One transfer of an endpoint, used again and again. Made by `BulkEndpoint.new_transfer`."""
+
+    __slots__ = ("_at_place", "_cancel", "_fields", "_free", "_place", "_pointer", "_submit", "data")
+
+    def __init__(self, pointer: TransferPointer) -> None:
+        library = raw_library()
+        self._pointer: Final = pointer
+        self._fields: Final[TransferFields] = pointer.contents
+        self._submit: Final = library.libusb_submit_transfer
+        self._cancel: Final = library.libusb_cancel_transfer
+        self._free: Final = library.libusb_free_transfer
+        self._place = bytearray()
+        """For small data to write."""
+        self._at_place = False
+        self.data: bytes | memoryview = b""
+        """What it reads into or writes; libusb has the address."""
+
+    @property
+    def address(self) -> int:
+        """Of the structure, which tells transfers apart."""
+        return ctypes.addressof(self._fields)  # type: ignore[arg-type]
+
+    @property
+    def status(self) -> int:
+        """How it ended: a `TransferStatus`."""
+        return self._fields.status
+
+    @property
+    def actual_length(self) -> int:
+        """How many bytes it carried."""
+        return self._fields.actual_length
+
+    def set_data(self, data: bytes | memoryview) -> None:
+        """What to read into (a writable view) or to write next; kept until it is replaced."""
+        self.data = data
+        length = len(data)
+        if isinstance(data, bytes) and length <= _SMALL:
+            if not self._at_place:
+                self._place = self._place or bytearray(_SMALL)
+                self._fields.buffer = _address(self._place)
+                self._at_place = True
+            self._place[:length] = data
+        else:
+            self._fields.buffer = _address(data)
+            self._at_place = False
+        self._fields.length = length
+
+    def set_zero_packet(self, wanted: bool) -> None:
+        """Whether a zero-length packet follows data that ends with a full one."""
+        self._fields.flags = _ADD_ZERO_PACKET if wanted else 0
+
+    def submit(self, doing: str) -> None:
+        """Hand it to libusb.
+
+        Raises:
+            UsbError: It was not taken, and will not be among those that have ended.
+            UsbUnsupportedError: The platform has no zero-packet flag.
+        """
+        code = self._submit(self._pointer)
+        if code != _SUCCESS:
+            raise error_from_code(code, doing)
+
+    def cancel(self) -> None:
+        """Ask libusb to end it, which it will, whatever it says to this. No effect if it is not in flight."""
+        self._cancel(self._pointer)
+
+    def close(self) -> None:
+        """Free it. It must not be in flight."""
+        self._free(self._pointer)
+
+
+def _address(data: bytes | bytearray | memoryview) -> object:
+    """Where data is; whoever uses it keeps the data."""
+    if isinstance(data, bytes):
+        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))
+
+
+class BulkEndpoint:
+    """One bulk endpoint of an opened device."""
+
+    def __init__(self, handle: Handle, address: int) -> None:
+        self.address: Final = address
+        self._handle: Final = raw_handle(handle)
+        self._ended: Final[deque[int]] = deque()
+        self._transfers: Final[dict[int, BulkTransfer]] = {}
+        library = raw_library()
+        called_back = library.LIBUSB_CALL_FUNCTYPE(None, ctypes.c_void_p)(self._ended.append)
+        self._called_back: Final = called_back  # libusb has its address
+        self._callback: Final = ctypes.cast(called_back, library.libusb_transfer_cb_fn_p)
+
+    def new_transfer(self) -> BulkTransfer:
+        """A transfer without data.
+
+        Raises:
+            UsbError: Out of memory.
+        """
+        pointer = raw_library().libusb_alloc_transfer(0)
+        if not pointer:
+            raise UsbError("cannot make a transfer: out of memory")
+        fields = pointer.contents
+        fields.dev_handle = self._handle
+        fields.endpoint = self.address
+        fields.type = _BULK
+        fields.timeout = 0
+        fields.callback = self._callback
+        transfer = BulkTransfer(pointer)
+        self._transfers[transfer.address] = transfer
+        return transfer
+
+    def take_ended(self) -> Sequence[BulkTransfer]:
+        """The transfers that have ended and were not taken yet, in order."""
+        if not (count := len(self._ended)):
+            return ()
+        take, transfers = self._ended.popleft, self._transfers
+        return [transfers[take()] for _ in range(count)]  # a callback in another thread may add one meanwhile
+
+    def close(self) -> None:
+        """Free the transfers. None of them may be in flight."""
+        for transfer in self._transfers.values():
+            transfer.close()
+        self._transfers.clear()

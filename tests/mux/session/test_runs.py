@@ -1,0 +1,141 @@
+"""Runs of ordinary segments are an abbreviation: a session that takes none comes to the same."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.mux.outcome import Outcome
+from tests.mux.wire import FIRST, PHONE_WINDOW, TCP, Wire
+from usbmux.mux.packet import encode_v2
+from usbmux.mux.segment import Flags, Segment
+from usbmux.mux.segment_run import SegmentRun
+
+SENT = b"0123456789"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a phone sends next, relative to what it should send, and what the client does then."""
+
+    connection: int
+    payload: bytes
+    acknowledged: int = 0
+    window: int = PHONE_WINDOW
+    flags: int = Flags.ACK
+    seq_error: int = 0
+    count_error: int = 0
+    damage: tuple[int, int] | None = None
+    """Offset in the packet and a byte to put there."""
+    client_takes: int = 0
+    client_ends: bool = False
+
+
+ORDINARY = st.builds(
+    Turn,
+    connection=st.integers(0, 1),
+    payload=st.binary(max_size=3),
+    acknowledged=st.integers(0, 3),
+    window=st.sampled_from([0, 256, PHONE_WINDOW]),
+    client_takes=st.integers(0, 5),
+)
+ODD = st.one_of(
+    st.builds(replace, ORDINARY, flags=st.sampled_from([Flags.RST, Flags.ACK | Flags.PSH, Flags.SYN | Flags.ACK, 0])),
+    st.builds(replace, ORDINARY, seq_error=st.sampled_from([-1, 1, 2**31])),
+    st.builds(replace, ORDINARY, acknowledged=st.sampled_from([-1, 11, 2**31])),
+    st.builds(replace, ORDINARY, count_error=st.sampled_from([-1, 1])),
+    st.builds(replace, ORDINARY, damage=st.tuples(st.integers(0, 38), st.integers(0, 255))),
+    st.builds(replace, ORDINARY, client_ends=st.just(True)),
+    st.builds(replace, ORDINARY, payload=st.just(bytes(60000))),
+)
+TURNS = st.lists(st.one_of(ORDINARY, ORDINARY, ORDINARY, ODD), max_size=12)
+
+
+def outcome(turns: list[Turn], transfer_length: int, *, together: bool) -> Outcome:
+    """What a session makes of them, in transfers of a length that end together or one by one."""
+    wire = Wire()
+    wire.shake_hands()
+    connections = [wire.establish(22), wire.establish(23)]
+    for connection in connections:
+        wire.send(connection, SENT)
+        wire.expect(source=connection.local_port, destination=connection.remote_port, payload=SENT)
+    outcome = Outcome(wire)
+    seq, ack, count, stream = [FIRST, FIRST], [1, 1], wire.phone_tx_seq, b""
+    for turn in turns:
+        which, connection = turn.connection, connections[turn.connection]
+        ack[which] = (ack[which] + turn.acknowledged) % 2**32
+        count = (count + 1 + turn.count_error) % 2**16
+        segment = Segment(
+            connection.remote_port,
+            connection.local_port,
+            (seq[which] + turn.seq_error) % 2**32,
+            ack[which],
+            turn.flags,
+            turn.window,
+            turn.payload,
+        )
+        seq[which] = (seq[which] + len(turn.payload)) % 2**32
+        packet = bytearray(encode_v2(TCP, segment.encode(), count, 0))
+        if turn.damage is not None and turn.damage[0] < len(packet):
+            packet[turn.damage[0]] = turn.damage[1]
+        stream += packet
+        transfers, stream = cut(stream, transfer_length)
+        if together:
+            wire.session.receive_pieces(transfers, wire.now)
+        else:
+            for transfer in transfers:
+                wire.inject_data(transfer)
+        client_goes_on(wire, turn)
+        outcome.note_events()
+        outcome.note_packets()
+    if stream:
+        wire.inject_data(stream)
+    outcome.note_events()
+    outcome.note_packets()
+    wire.advance(100)
+    outcome.note_events()
+    outcome.note_packets()
+    return outcome
+
+
+def cut(stream: bytes, length: int) -> tuple[list[bytes], bytes]:
+    """Whole transfers, and the rest."""
+    end = len(stream) - len(stream) % length
+    return [stream[begin : begin + length] for begin in range(0, end, length)], stream[end:]
+
+
+def client_goes_on(wire: Wire, turn: Turn) -> None:
+    for connection in list(wire.session._connections.values()):
+        if connection.remote_port == 22 + turn.connection:
+            wire.acknowledge(connection, min(turn.client_takes, (connection.rcv_nxt - connection.rcv_taken) % 2**32))
+            if turn.client_ends:
+                wire.shutdown_write(connection)
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(TURNS, st.sampled_from([20, 39, 100, 1000]), st.booleans())
+def test_runs_or_none_come_to_the_same(turns: list[Turn], transfer_length: int, together: bool) -> None:
+    with_runs = outcome(turns, transfer_length, together=together)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SegmentRun, "take", lambda _self, _pieces, index, offset, _link_count, _now: (index, offset))
+        without = outcome(turns, transfer_length, together=False)
+
+    assert with_runs == without
+
+
+def test_ordinary_segments_are_taken_in_runs() -> None:
+    """Or the test above would compare nothing."""
+    wire = Wire()
+    wire.shake_hands()
+    connection = wire.establish()
+    wire.inject(payload=b"1")
+    packets = [wire.segment(seq=FIRST + 1 + index, payload=b"%d" % index) for index in range(3)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire.session._reader, "next_raw", None)
+        wire.inject_data(b"".join(packets))
+    wire.expect_data(connection, b"1012")
+    assert struct.unpack_from(">H", packets[-1], 12)[0] == wire.session._link_count.last

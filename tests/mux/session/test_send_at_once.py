@@ -1,0 +1,139 @@
+"""To send at once is an abbreviation: a session that queues everything sends the same packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.mux.outcome import Outcome
+from tests.mux.wire import PHONE_WINDOW, Wire
+from usbmux.errors import LocalProtocolError
+from usbmux.mux.packet_buffer import PacketBuffer
+from usbmux.mux.tcp_state import TcpState
+
+if TYPE_CHECKING:
+    from usbmux.mux.connection import TcpConnection
+
+LONGEST = 0xBFFC - 36
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a client does, and what the phone does then."""
+
+    connection: int
+    count: int
+    in_buffer: bool
+    phone_sends: int
+    client_takes: bool
+    acknowledged: bool
+    window: int
+    packets_taken: int
+    """How many packets the transport takes afterwards."""
+    has_slot: bool
+    ends: bool
+
+
+TURNS = st.lists(
+    st.builds(
+        Turn,
+        connection=st.integers(0, 2),
+        count=st.sampled_from([0, 1, 64, 1000, LONGEST, LONGEST + 1, 70000]),
+        in_buffer=st.booleans(),
+        phone_sends=st.sampled_from([0, 1, 30000]),
+        client_takes=st.booleans(),
+        acknowledged=st.booleans(),
+        window=st.sampled_from([0, 512, PHONE_WINDOW]),
+        packets_taken=st.integers(0, 3),
+        has_slot=st.booleans(),
+        ends=st.sampled_from([False, False, False, True]),
+    ),
+    max_size=15,
+)
+
+
+def filled(count: int, in_buffer: bool) -> bytes | PacketBuffer:
+    """Data of a client."""
+    data = bytes(index & 0xFF for index in range(count))
+    if not in_buffer:
+        return data
+    buffer = PacketBuffer(count)
+    buffer.space[:] = data
+    buffer.filled(count)
+    return buffer
+
+
+def outcome(turns: list[Turn], version: int, *, at_once: bool) -> Outcome:
+    wire = Wire(version=version)
+    wire.shake_hands()
+    connections = [wire.establish(22 + index) for index in range(3)]
+    outcome = Outcome(wire)
+    for turn in turns:
+        connection = connections[turn.connection]
+        if count := min(turn.count, connection.send_room):
+            data = filled(count, turn.in_buffer)
+            packet = wire.session.send(connection, data, wire.now, at_once=at_once and turn.has_slot)
+            if packet is not None:
+                outcome.packets.append(bytes(packet))
+            elif turn.has_slot:
+                outcome.note_packet()
+        if turn.ends:
+            wire.shutdown_write(connection)
+        if connection.state is not TcpState.CLOSED:
+            phone_goes_on(wire, connection, turn)
+        outcome.note_events()
+        for _ in range(turn.packets_taken):
+            outcome.note_packet()
+    outcome.note_packets()
+    wire.advance(100)
+    outcome.note_events()
+    outcome.note_packets()
+    return outcome
+
+
+def phone_goes_on(wire: Wire, connection: TcpConnection, turn: Turn) -> None:
+    room = connection.rcv_wnd - (connection.rcv_nxt - connection.rcv_acked)
+    wire.inject(
+        seq=connection.rcv_nxt,
+        ack=connection.snd_nxt if turn.acknowledged else connection.snd_una,
+        window=turn.window,
+        payload=bytes(min(turn.phone_sends, room)),
+        source=connection.remote_port,
+        destination=connection.local_port,
+    )
+    if turn.client_takes and connection.state is not TcpState.CLOSED:
+        wire.acknowledge(connection, connection.rcv_nxt - connection.rcv_taken)
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(TURNS, st.sampled_from([1, 2]))
+def test_sent_at_once_or_queued_comes_to_the_same(turns: list[Turn], version: int) -> None:
+    assert outcome(turns, version, at_once=True) == outcome(turns, version, at_once=False)
+
+
+def test_nothing_waits_data_is_sent_at_once_and_its_buffer_is_the_packet(wire: Wire) -> None:
+    """Or the test above would compare nothing."""
+    connection = wire.establish()
+    assert wire.session.send(connection, b"queued", wire.now) is None
+    assert wire.session.send(connection, b"behind it", wire.now, at_once=True) is None
+    wire.expect(payload=b"queued" + b"behind it")
+
+    buffer = filled(5000, in_buffer=True)
+    assert isinstance(buffer, PacketBuffer)
+    packet = wire.session.send(connection, buffer, wire.now, at_once=True)
+
+    assert isinstance(packet, memoryview)
+    assert packet.obj is buffer.data.obj
+    assert bytes(packet[36:]) == filled(5000, in_buffer=False)
+    wire.expect_nothing()
+
+
+def test_more_than_room_at_once_is_an_error_and_nothing_is_sent(wire: Wire) -> None:
+    connection = wire.establish(window=512)
+    with pytest.raises(LocalProtocolError, match="do not fit into send room 512"):
+        wire.session.send(connection, bytes(513), wire.now, at_once=True)
+    wire.expect_nothing()

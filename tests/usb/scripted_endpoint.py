@@ -1,0 +1,73 @@
+"""An endpoint of a device in which a test ends each transfer by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ScriptedTransfer:
+    """A `Transfer`; submitted ones wait in `ScriptedEndpoint.submitted`."""
+
+    def __init__(self, endpoint: ScriptedEndpoint) -> None:
+        self.data: bytes | memoryview = b""
+        self.status = 0
+        self.actual_length = 0
+        self.adds_zero_packet = False
+        self._endpoint = endpoint
+
+    def set_data(self, data: bytes | memoryview) -> None:
+        self.data = data
+
+    def set_zero_packet(self, wanted: bool) -> None:
+        self.adds_zero_packet = wanted
+
+    def submit(self, doing: str) -> None:
+        error = self._endpoint.refuse(self)
+        if error is not None:
+            raise error
+        self._endpoint.submitted.append(self)
+
+    def cancel(self) -> None:
+        self._endpoint.cancelled.append(self)
+
+    def end(self, status: int, data: bytes | None = None) -> None:
+        """Let it end, as libusb does; a read with this data, a write with all of its own."""
+        self.status = status
+        if data is None:
+            self.actual_length = len(self.data)
+        else:
+            assert isinstance(self.data, memoryview)
+            self.actual_length = len(data)
+            self.data[: len(data)] = data
+        self._endpoint.submitted.remove(self)
+        self._endpoint.ended.append(self)
+
+
+class ScriptedEndpoint:
+    """An `Endpoint` whose transfers end when the test says so."""
+
+    def __init__(self, address: int = 4) -> None:
+        self.address = address
+        self.submitted: list[ScriptedTransfer] = []
+        self.cancelled: list[ScriptedTransfer] = []
+        self.ended: list[ScriptedTransfer] = []
+        self.is_closed = False
+        self.refuse: Callable[[ScriptedTransfer], Exception | None] = lambda _transfer: None
+
+    @property
+    def sent(self) -> list[bytes]:
+        """The data of the transfers in flight."""
+        return [bytes(transfer.data) for transfer in self.submitted]
+
+    def new_transfer(self) -> ScriptedTransfer:
+        return ScriptedTransfer(self)
+
+    def take_ended(self) -> list[ScriptedTransfer]:
+        ended, self.ended = self.ended, []
+        return ended
+
+    def close(self) -> None:
+        self.is_closed = True
