@@ -19,7 +19,7 @@ from tests.support.process import ChildProcess
 
 _READY_WITHIN_S: Final = 30.0
 _REMOTE: Final = 11  # whatever it is: bench/loadgen/serve.c has one service for all ports
-_GO_IOS: Final = "go-ios/node_modules/go-ios/dist/go-ios-linux-{0}_linux_{0}/ios"
+_GO_IOS: Final = "npm/node_modules/go-ios/dist/go-ios-linux-{0}_linux_{0}/ios"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,17 @@ from usbmux.errors import (
     DeviceNotFoundError,
     DeviceResetError,
     LocalProtocolError,
+    LockdownError,
+    NotPairedError,
     PairRecordNotFoundError,
+    PhoneLockedError,
     PortRefusedError,
     ProtocolError,
     RemoteProtocolError,
     RequestError,
     RequestTimeoutError,
+    TrustDeniedError,
+    TrustPendingError,
     UsbAccessError,
     UsbDisconnectedError,
     UsbError,
@@ -32,6 +37,7 @@ __all__ = [
     "AddressError",
     "AmbiguousDeviceError",
     "AsyncClient",
+    "AsyncLockdownClient",
     "AsyncWatch",
     "Client",
     "DaemonUnavailableError",
@@ -44,16 +50,23 @@ __all__ = [
     "DeviceResetError",
     "Listener",
     "LocalProtocolError",
+    "LockdownClient",
+    "LockdownError",
     "MuxDevice",
     "MuxError",
     "MuxVersionError",
+    "NotPairedError",
+    "PairRecord",
     "PairRecordNotFoundError",
+    "PhoneLockedError",
     "PortRefusedError",
     "ProtocolError",
     "RemoteProtocolError",
     "RequestError",
     "RequestTimeoutError",
     "TcpAddress",
+    "TrustDeniedError",
+    "TrustPendingError",
     "USBMux",
     "UnixAddress",
     "UsbAccessError",
@@ -73,20 +86,26 @@ if TYPE_CHECKING:
     from usbmux.client.compat import MuxDevice, MuxError, MuxVersionError, USBMux
     from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired, Listener
     from usbmux.client.watch import Watch
+    from usbmux.lockdown.aio import AsyncLockdownClient
+    from usbmux.lockdown.blocking import LockdownClient
+    from usbmux.lockdown.pair_record import PairRecord
 else:
     # What a program does not use, it does not pay for: the daemon needs no client, and few clients need asyncio.
     _MODULES = {
-        "aio": {"AsyncClient", "AsyncWatch"},
-        "blocking": {"Client"},
-        "compat": {"MuxDevice", "MuxError", "MuxVersionError", "USBMux"},
-        "device": {"Device", "DeviceAttached", "DeviceDetached", "DeviceEvent", "DevicePaired", "Listener"},
-        "watch": {"Watch"},
+        "client.aio": {"AsyncClient", "AsyncWatch"},
+        "client.blocking": {"Client"},
+        "client.compat": {"MuxDevice", "MuxError", "MuxVersionError", "USBMux"},
+        "client.device": {"Device", "DeviceAttached", "DeviceDetached", "DeviceEvent", "DevicePaired", "Listener"},
+        "client.watch": {"Watch"},
+        "lockdown.aio": {"AsyncLockdownClient"},
+        "lockdown.blocking": {"LockdownClient"},
+        "lockdown.pair_record": {"PairRecord"},
     }
 
     def __getattr__(name: str) -> object:
         for module, names in _MODULES.items():
             if name in names:
-                return getattr(import_module(f"usbmux.client.{module}"), name)
+                return getattr(import_module(f"usbmux.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

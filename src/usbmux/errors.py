@@ -15,6 +15,11 @@
         PortRefusedError            (ConnectionRefusedError) nothing listens on that port of the phone
         PairRecordNotFoundError     (LookupError) no pair record under that id
       DeviceResetError              (ConnectionResetError) the phone reset the connection, with its reason
+      LockdownError                 the phone refused what lockdown was asked for
+        NotPairedError              phone and computer do not know each other
+        TrustPendingError           the phone's owner has not answered yet whether to trust this computer
+        TrustDeniedError            the phone's owner does not trust this computer
+        PhoneLockedError            the phone wants its passcode first
       UsbError                      (OSError) the bus failed
         UsbAccessError              (PermissionError) the node may not be opened, or somebody else has the interface
         UsbDisconnectedError        the device is gone
@@ -98,6 +103,35 @@ class PairRecordNotFoundError(RequestError, LookupError):
 
 class DeviceResetError(UsbmuxError, ConnectionResetError):
     """The phone reset the connection; the text is the reason it gave."""
+
+
+class LockdownError(UsbmuxError):
+    """The phone refused what lockdown was asked for.
+
+    Args:
+        message: What was asked, and what to do if somebody can do something.
+        error: The phone's word for it, such as ``MissingValue``; empty if it ended TLS instead.
+    """
+
+    def __init__(self, message: str, error: str = "") -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class NotPairedError(LockdownError):
+    """The phone does not know this computer, or the pair record is not for this phone, or cannot be used."""
+
+
+class TrustPendingError(LockdownError):
+    """The phone asks its owner whether to trust this computer, and has no answer yet."""
+
+
+class TrustDeniedError(LockdownError):
+    """The phone's owner does not trust this computer."""
+
+
+class PhoneLockedError(LockdownError):
+    """The phone does not do it before its passcode was entered."""
 
 
 class UsbError(UsbmuxError, OSError):

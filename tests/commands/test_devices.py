@@ -42,9 +42,9 @@ async def test_list_long_prints_a_table(daemon: ScriptedDaemon) -> None:
     daemon.attach(12, "B")
     outcome = await run(USBMUX, "list", "-l")
     assert outcome.stdout.decode().splitlines() == [
-        "ID  UDID        PRODUCT  SPEED       LOCATION    PORT  TYPE",
-        "1   AAAAAAAAAA  12a8     480 Mbit/s  0x00010004  1-4   USB",
-        "12  B           12a8     480 Mbit/s  0x00010004  1-4   USB",
+        "ID  UDID        NAME  MODEL  VERSION  PRODUCT  SPEED       LOCATION    PORT  TYPE",
+        "1   AAAAAAAAAA  -     -      -        12a8     480 Mbit/s  0x00010004  1-4   USB",
+        "12  B           -     -      -        12a8     480 Mbit/s  0x00010004  1-4   USB",
     ]
 
 

@@ -6,11 +6,16 @@ from usbmux.errors import (
     AmbiguousDeviceError,
     DaemonUnavailableError,
     DeviceNotFoundError,
+    LockdownError,
+    NotPairedError,
     PairRecordNotFoundError,
+    PhoneLockedError,
     PortRefusedError,
     RemoteProtocolError,
     RequestError,
     RequestTimeoutError,
+    TrustDeniedError,
+    TrustPendingError,
     UsbmuxError,
 )
 
@@ -22,6 +27,11 @@ _CODES: list[tuple[UsbmuxError, int]] = [
     (AmbiguousDeviceError(2, "x"), 3),
     (DaemonUnavailableError("x"), 4),
     (PairRecordNotFoundError(2, "x"), 5),
+    (NotPairedError("x"), 5),
+    (TrustPendingError("x"), 5),
+    (TrustDeniedError("x"), 6),
+    (PhoneLockedError("x"), 6),
+    (LockdownError("x", "MissingValue"), 6),
     (PortRefusedError(3, "x"), 6),
     (RequestTimeoutError("x"), 7),
 ]
@@ -51,6 +61,14 @@ def test_several_phones_fit_help_names_the_option(capsys: pytest.CaptureFixture[
 
     run_guarded("prog", work)
     assert "-u UDID" in capsys.readouterr().err
+
+
+def test_no_pair_record_help_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise PairRecordNotFoundError(2, "none")
+
+    run_guarded("prog", work)
+    assert capsys.readouterr().err == "prog: none\nprog: pair with the phone: usbmux pair\n"
 
 
 def test_interrupt_becomes_130_without_words(capsys: pytest.CaptureFixture[str]) -> None:

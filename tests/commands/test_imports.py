@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 TELL: Final = ("-X", "importtime")
 """Python writes the name of each module on stderr once it is imported."""
 NOT_FOR_LIST: Final = (
-    *("argparse", "asyncio", "json", "logging", "ssl", "tomllib", "usb1"),
+    *("argparse", "asyncio", "cryptography", "json", "logging", "ssl", "tomllib", "usb1"),
     *("usbmux.admin", "usbmux.capture", "usbmux.daemon", "usbmux.mux", "usbmux.relay", "usbmux.testing", "usbmux.usb"),
     *("usbmux.client.aio", "usbmux.client.compat", "usbmux.client.watch", "usbmux.control.server"),
 )
 NOT_FOR_A_DAEMON: Final = (
-    *("click", "http", "secrets", "usb1"),
+    *("click", "cryptography", "http", "secrets", "usb1", "usbmux.testing.iphone"),
     *("usbmux.client", "usbmux.control.client", "usbmux.relay", "usbmux.capture.recording"),
     *("usbmux.daemon.exposition", "usbmux.daemon.metrics", "usbmux.daemon.metrics_server"),
     *("usbmux.testing.replay", "usbmux.testing.running", "usbmux.testing.usb_device", "usbmux.testing.usbredir"),
@@ -65,7 +65,7 @@ def test_list_imports_what_it_needs_only() -> None:
     assert done.stdout == f"{SimulatedPhone().udid}\n"
     modules = imported(done.stderr)
     assert unwanted(modules, NOT_FOR_LIST) == set()
-    assert len(ours(modules)) <= 22
+    assert len(ours(modules)) <= 23
     assert len(modules) <= 140
 
 
@@ -76,8 +76,9 @@ def test_daemon_imports_what_it_needs_only_before_it_is_ready(tmp_path: Path) ->
         process.wait_for_line("^usbmuxd ready")
         modules = imported(process.output)
     assert unwanted(modules, NOT_FOR_A_DAEMON) == set()
-    assert len(ours(modules)) <= 110
-    assert len(modules) <= 290
+    assert len(ours(modules)) <= 125
+    assert len(ours(modules)) <= 120
+    assert len(modules) <= 320
 
 
 def test_daemon_is_ready_it_imports_nothing_more_whatever_it_is_asked(tmp_path: Path) -> None:
@@ -115,3 +116,17 @@ def ask_everything(client: Client, admin: AdminClient, metrics: Path) -> None:
         collector.connect(str(metrics))
         collector.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert collector.recv(12) == b"HTTP/1.1 200"
+
+
+def test_help_of_simulate_imports_nothing_that_simulates() -> None:
+    command = [sys.executable, *TELL, "-m", "usbmux", "simulate", "--help"]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert "virtual iPhones" in done.stdout
+    names = (*NOT_FOR_LIST, "usbmux.client", "usbmux.commands.simulate")
+    assert unwanted(imported(done.stderr), names) == set()
+
+
+def test_simulate_of_phones_without_lockdown_imports_no_cryptography() -> None:
+    command = [sys.executable, *TELL, "-m", "usbmux", "simulate", "--plain", "--", "true"]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert unwanted(imported(done.stderr), ("cryptography", "usb1", "usbmux.testing.iphone")) == set()

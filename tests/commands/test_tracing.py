@@ -46,7 +46,7 @@ def test_disk_is_full_daemon_says_so_once_and_serves(tmp_path: Path, option: str
 
 def test_trace_to_standard_output_is_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "usbmuxd"
-    command = [*COMMAND, "-S", str(path), "--simulate", "--trace", "-"]
+    command = [*COMMAND, "-p", "-S", str(path), "--simulate", "--trace", "-"]
     with ChildProcess(command, environment=clean_environment()) as process:
         process.wait_for_line(r" in  VERSION 2\.0$")
         process.wait_for_line(r"^usbmuxd ready|SETUP 07$")

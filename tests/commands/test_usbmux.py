@@ -4,6 +4,7 @@ from usbmux import __version__
 from usbmux.commands.usbmux import main
 
 _SUB_COMMANDS = ["list", "watch", "connect", "forward", "status", "capture", "simulate", "demo", "version", "conform"]
+_SUB_COMMANDS += ["pair", "unpair", "validate", "info"]
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

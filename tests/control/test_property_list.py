@@ -141,6 +141,24 @@ def test_plist_of_something_else_not_a_dictionary(payload: bytes) -> None:
     assert str(refused(payload)) == "not a dictionary"
 
 
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("elements", [[], ["DLMessagePing", {"a": [1]}]])
+def test_array_in_both_forms_read(elements: list[object], binary: bool) -> None:
+    assert property_list.load_array(property_list.dump(elements, binary=binary)) == elements
+
+
+@pytest.mark.parametrize("payload", [property_list.dump({}), property_list.dump({}, binary=True)])
+def test_dictionary_read_as_array_not_an_array(payload: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="not an array") as caught:
+        property_list.load_array(payload)
+    assert caught.value.data == payload[:32]
+
+
+def test_array_that_is_malformed_remote_error() -> None:
+    with pytest.raises(RemoteProtocolError, match="not a property list"):
+        property_list.load_array(b"<array/>")
+
+
 @pytest.mark.parametrize(
     "objects",
     [

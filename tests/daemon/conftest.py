@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 class Serve(Protocol):
     async def __call__(
-        self, *phones: SimulatedPhone, addresses: Sequence[Address] = (), mux: MuxSettings | None = None
+        self,
+        *phones: SimulatedPhone,
+        addresses: Sequence[Address] = (),
+        mux: MuxSettings | None = None,
+        preflight: bool = False,
     ) -> Harness: ...
 
 
@@ -38,13 +42,16 @@ async def serve(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterat
     harnesses: list[Harness] = []
 
     async def start(
-        *phones: SimulatedPhone, addresses: Sequence[Address] = (), mux: MuxSettings | None = None
+        *phones: SimulatedPhone,
+        addresses: Sequence[Address] = (),
+        mux: MuxSettings | None = None,
+        preflight: bool = False,
     ) -> Harness:
         directory = tmp_path / str(len(harnesses))
         directory.mkdir()
         harness = Harness(directory, phones)
         harnesses.append(harness)
-        await harness.start(addresses, mux)
+        await harness.start(addresses, mux, preflight=preflight)
         return harness
 
     yield start

@@ -192,6 +192,7 @@ class Harness:
         listen: Sequence[ListenSettings] = (),
         rules: Sequence[Rule] = (),
         limits: ClientLimits | None = None,
+        preflight: bool = False,
     ) -> None:
         self.before = open_descriptors()
         self.settings = DaemonSettings(
@@ -200,6 +201,7 @@ class Harness:
             client_limits=limits or ClientLimits(),
             pair_record_directory=self.directory / "lockdown",
             mux=mux or MuxSettings(),
+            preflight=preflight,
             admin_listen=ListenSettings(self.admin_address, mode=0o600),
             metrics_listen=ListenSettings(self.metrics_address, mode=0o600),
             capture_backlog=CAPTURE_BACKLOG,

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 HEAD = """\
 # Compatibility
 
-Programs that nobody here wrote, unmodified, against `usbmuxd --simulate`, or through `tcprelay` and `usbmux`. The
-interop tests check each line; `USBMUX_WRITE_DOCS=1 make test` writes this file.
+Programs that nobody here wrote, unmodified, against `usbmuxd --simulate`, through `tcprelay` and `usbmux`, or with a
+virtual iPhone (`usbmux.testing.iphone`) behind our daemon. The interop tests check each line; `USBMUX_WRITE_DOCS=1 make
+test` writes this file.
 
 | client | version | command | result |
 | --- | --- | --- | --- |

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tests.interop.compatibility import CompatibilityTable
+from tests.interop.iphone_bench import IPhoneBench, iphone_bench
 from tests.interop.sshd import SshServer, start_sshd
 from tests.kernel.figures import Figures
 from tests.support.daemon import Daemon, our_command, start_daemon
@@ -71,6 +72,20 @@ def daemon_with(tmp_path: Path) -> Iterator[StartsDaemon]:
 
     yield start
     _end_cleanly([daemon.process for daemon in daemons])
+
+
+@pytest.fixture
+def stranger() -> Iterator[IPhoneBench]:
+    """A virtual iPhone of the test's own, which has met nobody yet."""
+    with iphone_bench() as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def iphone() -> Iterator[IPhoneBench]:
+    """A virtual iPhone that the tests of a module share."""
+    with iphone_bench() as bench:
+        yield bench
 
 
 @pytest.fixture

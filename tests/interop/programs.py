@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -13,10 +14,24 @@ from typing import NoReturn
 import pytest
 
 BUILD = Path(__file__).parents[2] / ".build"
+NPM = BUILD / "npm"
+LIBIMOBILEDEVICE_PROGRAMS = (
+    "idevice_id",
+    "idevicedate",
+    "idevicediagnostics",
+    "ideviceinfo",
+    "idevicename",
+    "idevicenotificationproxy",
+    "idevicepair",
+    "idevicescreenshot",
+    "idevicesyslog",
+)
 PACKAGES = {
     "curl": "curl",
-    "idevice_id": "libimobiledevice-utils",
-    "idevicepair": "libimobiledevice-utils",
+    **dict.fromkeys(LIBIMOBILEDEVICE_PROGRAMS, "libimobiledevice-utils"),
+    "fusermount": "fuse",
+    "ideviceinstaller": "ideviceinstaller",
+    "ifuse": "ifuse",
     "inetcat": "libusbmuxd-tools",
     "iproxy": "libusbmuxd-tools",
     "scp": "openssh-client",
@@ -25,6 +40,7 @@ PACKAGES = {
     "sshd": "openssh-server",
     "tshark": "tshark",
 }
+OLDEST_NODE = (20, 19)
 GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -38,10 +54,29 @@ def pymobiledevice3() -> str:
     return _provisioned("pymobiledevice3", BUILD / "pymobiledevice3/bin/pymobiledevice3")
 
 
+def tidevice() -> str:
+    return _provisioned("tidevice", BUILD / "tidevice/bin/tidevice")
+
+
+def node() -> str:
+    """The path of a Node.js that is new enough for the libraries in `NPM`."""
+    found = shutil.which("node")
+    if found is None or tuple(map(int, version(found, "--version").split("."))) < OLDEST_NODE:
+        _missing("Node.js", f"version {'.'.join(map(str, OLDEST_NODE))} or later")
+    return found
+
+
+def npm_version(library: str) -> str:
+    """The version of a library that scripts run by `node` can import."""
+    package = Path(_provisioned(library, NPM / "node_modules" / library / "package.json"))
+    release: str = json.loads(package.read_text())["version"]
+    return release
+
+
 def go_ios() -> str:
     system, machine = platform.system().lower(), GO_ARCHITECTURES.get(platform.machine(), platform.machine())
     folder = f"go-ios-{system}-{machine}_{system}_{machine}"
-    return _provisioned("go-ios", BUILD / "go-ios/node_modules/go-ios/dist" / folder / "ios")
+    return _provisioned("go-ios", NPM / "node_modules/go-ios/dist" / folder / "ios")
 
 
 def version(*command: str) -> str:

@@ -67,7 +67,18 @@ class Bench:
     def _start_ours(self) -> tuple[ChildProcess, Path]:
         path = self._folder / "usbmuxd"
         settings = [f"{name}={value}" for name, value in self._variables.items()]
-        command = [sys.executable, "-m", "usbmux.commands.usbmuxd", "-f", "-S", str(path), "-C", str(self._folder)]
+        # Without the pairing that it begins by itself, as Debian's: the phones are to hear of the clients only.
+        command = [
+            sys.executable,
+            "-m",
+            "usbmux.commands.usbmuxd",
+            "-f",
+            "-p",
+            "-S",
+            str(path),
+            "-C",
+            str(self._folder),
+        ]
         return ChildProcess([*LIMITED, "env", *settings, *command], environment=clean_environment()), path
 
     def _start_debians(self) -> tuple[ChildProcess, Path]:

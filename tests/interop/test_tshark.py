@@ -108,7 +108,7 @@ def test_daemon_process_writes_all_three_traces_of_two_phones(
 ) -> None:
     paths = {name: tmp_path / name for name in ("trace", "capture", "record")}
     with start_usbmuxd(
-        tmp_path, *(part for name, path in paths.items() for part in (f"--{name}", str(path)))
+        tmp_path, "-p", *(part for name, path in paths.items() for part in (f"--{name}", str(path)))
     ) as daemon:
         for udid in UDIDS.values():
             assert echoed(daemon.client().connect(udid, ECHO), SENT) == SENT
@@ -127,7 +127,7 @@ def test_daemon_process_is_killed_capture_is_readable_up_to_then(
     tmp_path: Path, capture_of: Callable[[Path], Capture]
 ) -> None:
     socket_path, path = tmp_path / "usbmuxd", tmp_path / "capture"
-    command = [*COMMAND, "-S", str(socket_path), "--simulate", "--capture", str(path)]
+    command = [*COMMAND, "-p", "-S", str(socket_path), "--simulate", "--capture", str(path)]
     with ChildProcess(command, environment=clean_environment()) as process:
         process.wait_for_line("^usbmuxd ready")
         with Client(str(socket_path)).connect(None, SOURCE) as connection:
@@ -144,7 +144,7 @@ def test_daemon_process_captures_to_standard_output_it_can_be_piped(
     tmp_path: Path, capture_of: Callable[[Path], Capture]
 ) -> None:
     socket_path, path = tmp_path / "usbmuxd", tmp_path / "capture"
-    command = shlex.join([*COMMAND, "-S", str(socket_path), "--simulate", "--capture", "-"])
+    command = shlex.join([*COMMAND, "-p", "-S", str(socket_path), "--simulate", "--capture", "-"])
     # The signal that ends the daemon goes to the reader too, which must not mind.
     script = f"trap '' TERM; {command} | cat >{path}"
     with ChildProcess(["sh", "-c", script], environment=clean_environment()) as process:

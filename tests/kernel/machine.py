@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.kernel.bench import IS_FULL
+
 PROJECT = Path(__file__).parents[2]
 BUILD = PROJECT / ".build/kernel"
 ROOT = BUILD / "root"
@@ -19,7 +21,9 @@ QEMU = "qemu-system-x86_64"
 # What is copied to /project in the guest, where PYTHONPATH leads: the sources, and what they need of this environment.
 GUEST_PROGRAMS = Path(__file__).parent / "programs"
 AGENT = Path(__file__).parent / "agent.py"
-DEPENDENCIES = ("usb1", "click")
+DEPENDENCIES: tuple[str, ...] = ("usb1", "click")
+if IS_FULL:  # larger than all else, and only our daemon needs it, to make a pairing
+    DEPENDENCIES += ("cryptography", "cffi", "_cffi_backend")
 
 
 def require_machine() -> None:
@@ -37,8 +41,11 @@ def make_initramfs(folder: Path) -> Path:
     shutil.copy(AGENT, project)
     shutil.copytree(PROJECT / "src/usbmux", project / "usbmux", ignore=shutil.ignore_patterns("__pycache__"))
     for name in DEPENDENCIES:
-        source = pytest.importorskip(name).__path__[0]
-        shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        source = Path(pytest.importorskip(name).__file__ or "")
+        if source.name == "__init__.py":
+            shutil.copytree(source.parent, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, project)
     # Compiled here, as the guest is slow; not by time, because an initramfs keeps none.
     _run_python_of_guest(
         "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash", "-s", project.parent, project

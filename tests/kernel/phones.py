@@ -79,13 +79,30 @@ class PluggedPhone:
         return taken
 
 
-class Phones:
-    """One phone for each of the named controllers, at the fastest speed of the controller, first in that mode."""
+def default_phone(index: int, options: PhoneOptions) -> SimulatedPhone:
+    """A phone with ports to measure by, and without lockdown."""
+    model = default_phones(index + 1)[index]
+    return SimulatedPhone(model.udid, ports=model.ports, options=options)
 
-    def __init__(self, folder: Path, controllers: Sequence[str], *, mode: int = INITIAL_MODE) -> None:
+
+class Phones:
+    """One phone for each of the named controllers, at the fastest speed of the controller, first in that mode.
+
+    `make_phone` gets the number of the controller in that order, and how the phone's end of the mux must behave.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        controllers: Sequence[str],
+        *,
+        mode: int = INITIAL_MODE,
+        make_phone: Callable[[int, PhoneOptions], SimulatedPhone] = default_phone,
+    ) -> None:
         self._folder = folder
         self._controllers = controllers
         self._mode = mode
+        self._make_phone = make_phone
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._ending = AsyncExitStack()
@@ -119,11 +136,11 @@ class Phones:
         self.perform(called())
 
     async def _serve(self) -> None:
-        for model, controller in zip(default_phones(len(self._controllers)), self._controllers, strict=True):
+        for index, controller in enumerate(self._controllers):
             options = PhoneOptions(
                 max_packet_size=MAX_PACKET_SIZES[controller], max_segment=LONGEST_SEGMENT, initial_sequence=0
             )
-            phone = SimulatedPhone(model.udid, ports=model.ports, options=options)
+            phone = self._make_phone(index, options)
             server = await self._ending.enter_async_context(UsbredirServer(phone, mode=self._mode))
             await server.serve(self._folder / f"{controller}.sock")
             self._phones.append(PluggedPhone(phone, controller, server, self))

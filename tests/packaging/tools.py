@@ -23,6 +23,9 @@ _PACKAGES = {
     "man": "man-db",
     "systemd-analyze": "systemd",
     "systemd-sysusers": "systemd",
+    "idevice_id": "libimobiledevice-utils",
+    "ideviceinfo": "libimobiledevice-utils",
+    "idevicepair": "libimobiledevice-utils",
     "systemd-tmpfiles": "systemd",
     "zsh": "zsh",
 }

@@ -33,13 +33,16 @@ def require_debian_usbmuxd() -> None:
         pytest.skip(reason)
 
 
-def start_debian_usbmuxd(folder: Path, variables: Mapping[str, str], *prefix: str) -> tuple[ChildProcess, Path]:
-    """Starts the daemon in the foreground, without preflight.
+def start_debian_usbmuxd(
+    folder: Path, variables: Mapping[str, str], *prefix: str, pairs: bool = False
+) -> tuple[ChildProcess, Path]:
+    """Starts the daemon in the foreground; its pair records are in `lib/lockdown` below `folder`.
 
     Args:
         folder: Empty, and its path short: the daemon's socket is in it.
         variables: For its environment and nobody else's, such as LD_PRELOAD.
         prefix: A command that runs the rest of its arguments.
+        pairs: Whether it pairs with phones by itself, and hides those that have no lockdown.
 
     Returns:
         The process and its socket, which is there a moment later.
@@ -51,5 +54,6 @@ def start_debian_usbmuxd(folder: Path, variables: Mapping[str, str], *prefix: st
         (libraries / name).symlink_to((ROOT / "usr/lib" / f"{os.uname().machine}-linux-gnu" / name).resolve())
     settings = [f"{name}={value}" for name, value in {**variables, "LD_LIBRARY_PATH": str(libraries)}.items()]
     command = ["unshare", "--mount", "sh", "-c", _IN_OWN_NAMESPACE, "sh", str(run), str(state)]
-    process = ChildProcess([*prefix, *command, *settings, str(_PROGRAM), "-f", "-p"], environment=clean_environment())
+    daemon = [str(_PROGRAM), "-f"] if pairs else [str(_PROGRAM), "-f", "-p"]
+    process = ChildProcess([*prefix, *command, *settings, *daemon], environment=clean_environment())
     return process, run / "usbmuxd"

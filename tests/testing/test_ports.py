@@ -18,6 +18,7 @@ from usbmux.testing import (
     digest,
     discard,
     echo,
+    http,
     named,
     pattern,
     source,
@@ -51,6 +52,24 @@ async def test_echo_returns_everything(version: int) -> None:
     await connection.send(data)
     assert await connection.read(len(data)) == data
     assert phone.violations == []
+
+
+@pytest.mark.asyncio
+async def test_http_answers_when_the_request_is_whole_and_ends() -> None:
+    phone, _, connection = await dial(http)
+    await connection.send(b"GET /a HTTP/1.1\r\nHost: x\r\n")
+    await connection.send(b"\r\n")
+    body = b"hello from the phone: GET /a HTTP/1.1\n"
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert (await connection.read_to_reset())[0] == head + body
+    assert phone.violations == []
+
+
+@pytest.mark.asyncio
+async def test_http_request_without_end_is_not_kept() -> None:
+    _, _, connection = await dial(http)
+    await connection.send(bytes(MEGABYTE // 8))
+    assert (await connection.read_to_reset())[0] == b""
 
 
 @pytest.mark.asyncio
@@ -220,5 +239,7 @@ def test_named_knows_words_and_addresses() -> None:
 
 
 def test_named_other_text_is_an_error_that_lists_the_words() -> None:
-    with pytest.raises(AddressError, match="'ecko' is neither one of digest, discard, echo, source nor an address"):
+    with pytest.raises(
+        AddressError, match="'ecko' is neither one of digest, discard, echo, http, source nor an address"
+    ):
         named("ecko")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from usbmux.client.device import Device, DeviceEvent, Listener
+    from usbmux.lockdown.aio import AsyncLockdownClient
 
 T = TypeVar("T")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -137,6 +138,12 @@ class AsyncClient:
             PairRecordNotFoundError: The daemon keeps none.
         """
         await self._request(operations.delete_pair_record(udid))
+
+    def lockdown(self, device: Device | str | None = None) -> AsyncLockdownClient:
+        """Ask a phone itself: what it is, to trust this computer, to start a service."""
+        from usbmux.client.aio_route import lockdown_client  # here, because most programs have no use for TLS
+
+        return lockdown_client(self, device, self._timeout_s)
 
     async def _listen(self) -> _ListeningConnection:
         connection = await self._perform(operations.listen())

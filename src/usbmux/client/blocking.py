@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from usbmux.client.device import Device, Listener
     from usbmux.client.watch import Watch
     from usbmux.control.address import Address
+    from usbmux.lockdown.blocking import LockdownClient
 
 T = TypeVar("T")
 
@@ -124,6 +125,19 @@ class Client:
             PairRecordNotFoundError: The daemon keeps none.
         """
         self._request(operations.delete_pair_record(udid))
+
+    def lockdown(self, device: Device | str | None = None) -> LockdownClient:
+        """Ask a phone itself: what it is, to trust this computer, to start a service.
+
+        Args:
+            device: A phone, its UDID as in `device`, or None for the only phone.
+
+        Returns:
+            What asks it, with the timeout of this client for every answer; it connects when it is first called.
+        """
+        from usbmux.client.route import lockdown_client  # here, because most programs have no use for TLS
+
+        return lockdown_client(self, device, self._timeout_s)
 
     def _request(self, operation: Operation[T]) -> T:
         connection, result = self._run(operation)

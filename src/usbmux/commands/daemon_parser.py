@@ -162,7 +162,7 @@ def _add_phone_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("phones").add_argument
     add("-C", "--config-dir", metavar="PATH", type=Path, help="directory of the pair records")
     add("-n", "--disable-hotplug", action="store_true", help="look for phones only at the start and on USR2")
-    add("-p", "--no-preflight", action="store_true", help="do not talk to phones when they come (it never does so far)")
+    add("-p", "--no-preflight", action="store_true", help="do not pair with phones when they come")
     add(
         "--linger",
         metavar="SECONDS",

@@ -8,7 +8,7 @@ from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceE
 from usbmux.commands.exits import LONGEST_WAIT_S, ExitCode, complain
 from usbmux.commands.table import table
 
-_HEADINGS = ("ID", "UDID", "PRODUCT", "SPEED", "LOCATION", "PORT", "TYPE")
+_HEADINGS = ("ID", "UDID", "NAME", "MODEL", "VERSION", "PRODUCT", "SPEED", "LOCATION", "PORT", "TYPE")
 
 
 def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
@@ -17,7 +17,10 @@ def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
     if as_json:
         print(_json([asdict(device) for device in devices], indent=4), flush=True)
     elif detailed:
-        print(table([_HEADINGS, *map(_row, devices)]), flush=True)
+        from usbmux.commands.names import names_of  # here, because it asks the phones, with asyncio
+
+        names = names_of(address, devices)
+        print(table([_HEADINGS, *(_row(device, names[device]) for device in devices)]), flush=True)
     elif devices:
         print("\n".join(device.udid for device in devices), flush=True)
     if not devices:
@@ -33,11 +36,12 @@ def watch_devices(address: str | None, *, as_json: bool) -> NoReturn:
                 print(_event_json(event) if as_json else f"{_event_name(event)} {event.device.udid}", flush=True)
 
 
-def _row(device: Device) -> tuple[str, ...]:
+def _row(device: Device, names: tuple[str, str, str]) -> tuple[str, ...]:
     speed = f"{device.connection_speed / 1e6:g} Mbit/s" if device.connection_speed else "-"
     return (
         str(device.device_id),
         device.udid,
+        *names,
         f"{device.product_id:04x}",
         speed,
         f"{device.location_id:#010x}",

@@ -11,9 +11,12 @@ from usbmux.errors import (
     AmbiguousDeviceError,
     DaemonUnavailableError,
     DeviceNotFoundError,
+    LockdownError,
+    NotPairedError,
     PairRecordNotFoundError,
     PortRefusedError,
     RequestTimeoutError,
+    TrustPendingError,
     UsbmuxError,
 )
 
@@ -45,9 +48,9 @@ def exit_code(error: UsbmuxError) -> ExitCode:
             return ExitCode.NO_DEVICE
         case DaemonUnavailableError():
             return ExitCode.NO_DAEMON
-        case PairRecordNotFoundError():
+        case PairRecordNotFoundError() | NotPairedError() | TrustPendingError():
             return ExitCode.NOT_PAIRED
-        case PortRefusedError():
+        case PortRefusedError() | LockdownError():
             return ExitCode.REFUSED
         case RequestTimeoutError():
             return ExitCode.TIMED_OUT
@@ -68,6 +71,8 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
         complain(program, str(error))
         if isinstance(error, AmbiguousDeviceError):
             complain(program, "choose one with -u UDID or the variable USBMUX_UDID")
+        if isinstance(error, PairRecordNotFoundError):
+            complain(program, "pair with the phone: usbmux pair")
         return exit_code(error)
     except BrokenPipeError:
         _abandon_stdout()

@@ -9,3 +9,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def printable(text: str) -> str:
+    """What somebody else has written, without what would do something to a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)

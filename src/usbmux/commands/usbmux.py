@@ -1,33 +1,20 @@
 """The command ``usbmux`` and its sub-commands; what they need is imported when they run, so that each starts fast."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 
 from usbmux import __version__
-from usbmux.commands.exits import ExitCode, run_guarded
+from usbmux.commands.exits import ExitCode
+from usbmux.commands.options import PROGRAM, chosen_address, run_command, socket_option, udid_option
+from usbmux.commands.phone_commands import info_command, pair_command, unpair_command, validate_command
 
-_PROGRAM = "usbmux"
 _EPILOG = (
     "Exit codes: 0 done, 1 failure, 2 usage, 3 no such phone or several fit, 4 no daemon, 5 not paired, "
     "6 refused by the phone, 7 timed out, 130 interrupted."
 )
 
-_socket_option = click.option(
-    "--socket",
-    "address",
-    metavar="ADDRESS",
-    help="Address of the usbmux daemon: a path or HOST:PORT. Default: USBMUXD_SOCKET_ADDRESS, or the system's.",
-)
-_udid_option = click.option(
-    "-u",
-    "--udid",
-    envvar="USBMUX_UDID",
-    show_envvar=True,
-    metavar="UDID",
-    help="The phone, or a unique beginning of its UDID. Default: the only one attached.",
-)
 _admin_option = click.option(
     "--admin-socket",
     "admin_path",
@@ -44,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         given = None if arguments is None else list(arguments)
-        code = cli.main(given, prog_name=_PROGRAM, standalone_mode=False)
+        code = cli.main(given, prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -55,40 +42,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@_socket_option
+@socket_option
 def cli(address: str | None) -> None:
     """Talk to iPhones through the usbmux daemon."""
 
 
 @cli.command("list")
-@click.option("-l", "--long", "detailed", is_flag=True, help="A table with id, product, speed, location and type.")
+@click.option("-l", "--long", "detailed", is_flag=True, help="A table, with what each phone says of itself.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@_socket_option
+@socket_option
 def list_command(address: str | None, detailed: bool, as_json: bool) -> int:
     """Print the attached phones, a UDID a line."""
     from usbmux.commands.devices import list_devices
 
-    return _run(lambda: list_devices(_chosen(address), detailed=detailed, as_json=as_json))
+    return run_command(lambda: list_devices(chosen_address(address), detailed=detailed, as_json=as_json))
 
 
 @cli.command("watch")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@_socket_option
+@socket_option
 def watch_command(address: str | None, as_json: bool) -> int:
     """Print a line whenever a phone comes, goes or is paired, until interrupted; first those that are there."""
     from usbmux.commands.devices import watch_devices
 
-    return _run(lambda: watch_devices(_chosen(address), as_json=as_json))
+    return run_command(lambda: watch_devices(chosen_address(address), as_json=as_json))
 
 
 @cli.command("connect")
 @click.argument("port", type=click.IntRange(1, 65535))
-@_udid_option
+@udid_option
 @click.option(
     "-q", "--quit-after", "quit_after_s", type=click.FloatRange(min=0), metavar="SECONDS",
     help="After the end of stdin, end when the phone was silent for so long. Default: as long as the daemon waits.",
 )  # fmt: skip
-@_socket_option
+@socket_option
 def connect_command(address: str | None, udid: str | None, quit_after_s: float | None, port: int) -> int:
     """Join stdin and stdout with a port of the phone.
 
@@ -96,12 +83,12 @@ def connect_command(address: str | None, udid: str | None, quit_after_s: float |
     """
     from usbmux.commands.connect import connect
 
-    return _run(lambda: connect(_chosen(address), udid, port, quit_after_s))
+    return run_command(lambda: connect(chosen_address(address), udid, port, quit_after_s))
 
 
 @cli.command("forward")
 @click.argument("pairs", nargs=-1, required=True, metavar="LOCAL:REMOTE...")
-@_udid_option
+@udid_option
 @click.option(
     "-l", "--listen", "listen_addresses", multiple=True, metavar="ADDRESS",
     help="Local address to listen on, may be repeated. Default: 127.0.0.1, so only this computer gets in.",
@@ -111,7 +98,7 @@ def connect_command(address: str | None, udid: str | None, quit_after_s: float |
     help="How long a connection waits for an absent phone or daemon.",
 )  # fmt: skip
 @click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Report every connection on stderr.")
-@_socket_option
+@socket_option
 def forward_command(
     address: str | None,
     pairs: tuple[str, ...],
@@ -133,9 +120,9 @@ def forward_command(
     def work() -> int:
         return run_forwarding(
             ForwardingOptions(
-                program=_PROGRAM,
+                program=PROGRAM,
                 mappings=tuple(PortMapping.parse_local_remote(pair) for pair in pairs),
-                address=_chosen(address),
+                address=chosen_address(address),
                 udid=udid,
                 listen_addresses=listen_addresses or LOOPBACK,
                 wait_s=wait_s,
@@ -144,7 +131,7 @@ def forward_command(
             )
         )
 
-    return _run(work)
+    return run_command(work)
 
 
 @cli.command("status")
@@ -153,12 +140,14 @@ def forward_command(
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @_admin_option
-@_socket_option
+@socket_option
 def status_command(address: str | None, admin_path: str | None, detailed: bool, as_json: bool) -> int:
     """Print what the daemon is doing with each phone that is plugged in; for root and the daemon's user."""
     from usbmux.commands.status import admin_client, show_status
 
-    return _run(lambda: show_status(admin_client(_chosen(address), admin_path), detailed=detailed, as_json=as_json))
+    return run_command(
+        lambda: show_status(admin_client(chosen_address(address), admin_path), detailed=detailed, as_json=as_json)
+    )
 
 
 @cli.command("capture")
@@ -170,7 +159,7 @@ def status_command(address: str | None, admin_path: str | None, detailed: bool, 
     "-w", "--write", "path", metavar="FILE", help="A pcapng file for Wireshark; - for stdout. Default: lines."
 )
 @_admin_option
-@_socket_option
+@socket_option
 def capture_command(address: str | None, admin_path: str | None, udid: str | None, path: str | None) -> int:
     """Write down what crosses between the daemon and its phones, until interrupted; for root and the daemon's user.
 
@@ -181,12 +170,12 @@ def capture_command(address: str | None, admin_path: str | None, udid: str | Non
 
     if path == "-" and sys.stdout is not None and sys.stdout.isatty():
         raise click.UsageError("a terminal cannot show a capture; leave -w away, or give it a file")
-    return _run(lambda: capture(admin_client(_chosen(address), admin_path), udid, path))
+    return run_command(lambda: capture(admin_client(chosen_address(address), admin_path), udid, path))
 
 
 @cli.command("conform")
 @click.argument("address")
-@_udid_option
+@udid_option
 @click.option(
     "-p", "--port", "echo_port", type=click.IntRange(1, 65535), help="A port of the phone where everything comes back."
 )
@@ -215,7 +204,7 @@ def conform_command(
     from usbmux.commands.conform import ConformOptions, conform
 
     options = ConformOptions(address, udid, echo_port, pattern, not is_read_only, timeout_s, as_json)
-    return _run(lambda: conform(options))
+    return run_command(lambda: conform(options))
 
 
 @cli.command("demo")
@@ -223,7 +212,7 @@ def demo_command() -> int:
     """Show the whole way with a simulated phone."""
     from usbmux.commands.demo import run_demo
 
-    return _run(run_demo)
+    return run_command(run_demo)
 
 
 @cli.command("install-service")
@@ -240,44 +229,71 @@ def install_service_command(uninstall: bool, dry_run: bool, root: str | None) ->
     from usbmux.commands.install_service import install_service
 
     where = None if root is None else Path(root).absolute()
-    return _run(lambda: install_service(where, uninstall=uninstall, dry_run=dry_run))
+    return run_command(lambda: install_service(where, uninstall=uninstall, dry_run=dry_run))
 
 
-@cli.command("simulate")
-@click.option("--usbredir", "path", required=True, metavar="SOCKET", help="Unix socket of the first phone.")
+@cli.command("simulate", context_settings={"allow_interspersed_args": False})
 @click.option("--count", type=click.IntRange(1, 64), default=None, help="Number of phones. Default: 1.")
 @click.option("--config", "config", metavar="FILE", default=None, help="The phones that a TOML file describes.")
+@click.option("--plain", "is_plain", is_flag=True, help="Phones without lockdown and services.")
 @click.option(
-    "--speed", type=click.Choice(["high", "super"]), default="high", show_default=True, help="Of the phones' cables."
-)
-def simulate_command(path: str, count: int | None, config: str | None, speed: str) -> int:
-    """Plug simulated phones into virtual machines, until interrupted.
+    "-S", "--socket", "sockets", multiple=True, metavar="ADDRESS",
+    help="Where to listen, may be repeated: a path or HOST:PORT. Default: a private Unix socket.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object when it is ready.")
+@click.option("--usbredir", "path", metavar="SOCKET", help="Serve virtual machines; Unix socket of the first phone.")
+@click.option("--speed", type=click.Choice(["high", "super"]), help="Of the cables to virtual machines. Default: high.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def simulate_command(
+    count: int | None,
+    config: str | None,
+    is_plain: bool,
+    sockets: tuple[str, ...],
+    as_json: bool,
+    path: str | None,
+    speed: str | None,
+    command: tuple[str, ...],
+) -> int:
+    """Serve virtual iPhones behind a daemon, until interrupted or as long as COMMAND runs.
 
-    Each phone waits at a Unix socket of its own (SOCKET, SOCKET.1, SOCKET.2 and so on) for a usbredir guest such as
-    QEMU. When it does, stdout gets a line with QEMU's options for it, such as "ready udid=00008030-... speed=high
-    socket=/tmp/phone qemu: -chardev socket,id=phone0,path=/tmp/phone -device usb-redir,chardev=phone0".
+    With COMMAND, it finds them by its environment, and its exit code is that of this program. Without, stdout tells
+    what to type for each tool, in lines for the shell, the last of which begins with "# ready".
 
-    Exit code 1: the other side broke rules of the mux protocol; stderr says which.
+    With --usbredir there is no daemon: each phone waits at a Unix socket of its own (SOCKET, SOCKET.1, SOCKET.2 and so
+    on) for a usbredir guest such as QEMU. When it does, stdout gets a line with QEMU's options for it, such as "ready
+    udid=... speed=high socket=/tmp/phone qemu: -chardev socket,id=phone0,path=/tmp/phone -device usb-redir,...".
+
+    Virtual iPhones need the extra "testing". Exit code 1 is also for broken rules of the mux, which stderr names.
     """
-    from usbmux.commands.simulate import run_simulation
+    from usbmux.commands.simulate import SimulateOptions, chosen_phones, run_simulation
 
-    if count is not None and config is not None:
-        raise click.UsageError("--count and --config exclude each other")
-    return _run(lambda: run_simulation(path, count=count or 1, config=config, speed=speed))
+    if config is not None and (count is not None or is_plain):
+        raise click.UsageError("--config excludes --count and --plain")
+    if path is None and speed is not None:
+        raise click.UsageError("--speed goes with --usbredir")
+    if path is not None and (sockets or as_json or command):
+        raise click.UsageError("--usbredir excludes --socket, --json and a command")
+
+    def work() -> int:
+        phones = chosen_phones(count or 1, config, is_plain=is_plain)
+        if path is None:
+            listen = sockets or tuple(filter(None, [chosen_address(None)]))
+            return run_simulation(SimulateOptions(listen, command, as_json), phones)
+        from usbmux.commands.redirection import run_redirection
+
+        return run_redirection(path, [phone.device for phone in phones], speed or "high")
+
+    return run_command(work)
 
 
 @cli.command("version")
 def version_command() -> int:
     """Print the version."""
-    click.echo(f"{_PROGRAM} {__version__}")
+    click.echo(f"{PROGRAM} {__version__}")
     return ExitCode.OK
 
 
-def _chosen(address: str | None) -> str | None:
-    """The sub-command's address, else that of the group."""
-    group_address: str | None = click.get_current_context().find_root().params["address"]
-    return address or group_address
-
-
-def _run(work: Callable[[], int]) -> int:
-    return run_guarded(_PROGRAM, work)
+cli.add_command(pair_command)
+cli.add_command(unpair_command)
+cli.add_command(validate_command)
+cli.add_command(info_command)

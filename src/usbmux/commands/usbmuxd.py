@@ -213,6 +213,7 @@ def _settings(choices: Choices, manager: ServiceManager) -> DaemonSettings:
         listen=listen,
         admin_listen=_admin(options, listen, manager),
         metrics_listen=ListenSettings(options.metrics, mode=_OWNER_ONLY) if options.metrics else None,
+        preflight=not options.no_preflight,
         mux=MuxSettings(linger_s=options.linger),
         rules=choices.rules,
         client_limits=choices.limits,
@@ -304,7 +305,7 @@ def _buses(options: argparse.Namespace, phones: "Sequence[SimulatedPhone]") -> l
 
         simulated = SimulatedBus()
         for phone in phones:
-            simulated.plug(phone)
+            phone.plug_into(simulated)
         buses.append(simulated)
     if options.usb or options.simulate is None:
         from usbmux.usb.libusb import LibusbBus

@@ -6,7 +6,7 @@ exception, and a few kilobytes of it can name the same megabyte a thousand times
 
 import plistlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
@@ -27,6 +27,25 @@ def load(payload: bytes) -> Mapping[object, object]:
     Raises:
         RemoteProtocolError: It is not a property list, or not a dictionary.
     """
+    value = _load(payload)
+    if not isinstance(value, dict):
+        raise RemoteProtocolError("not a dictionary", payload[:_HEAD_LENGTH])
+    return value
+
+
+def load_array(payload: bytes) -> Sequence[object]:
+    """Read an array as `load` reads a dictionary.
+
+    Raises:
+        RemoteProtocolError: It is not a property list, or not an array.
+    """
+    value = _load(payload)
+    if not isinstance(value, list):
+        raise RemoteProtocolError("not an array", payload[:_HEAD_LENGTH])
+    return value
+
+
+def _load(payload: bytes) -> object:
     try:
         if payload.startswith(_BINARY_MAGIC):
             _check_binary(payload)
@@ -36,19 +55,18 @@ def load(payload: bytes) -> Mapping[object, object]:
         value: object = plistlib.loads(payload)
     except Exception as error:  # plistlib leaks whatever its parts raise, RecursionError and AttributeError included
         raise RemoteProtocolError("not a property list", payload[:_HEAD_LENGTH]) from error
-    if not isinstance(value, dict):
-        raise RemoteProtocolError("not a dictionary", payload[:_HEAD_LENGTH])
     return value
 
 
-def dump(properties: Mapping[str, object]) -> bytes:
-    """Write a dictionary as an XML property list, its keys in the order given.
+def dump(properties: Mapping[str, object] | list[object] | tuple[object, ...], *, binary: bool = False) -> bytes:
+    """Write a dictionary or an array as an XML or binary property list, its keys in the order given.
 
     Raises:
         LocalProtocolError: A value that a property list cannot hold.
     """
     try:
-        return plistlib.dumps(properties, sort_keys=False)
+        form = plistlib.FMT_BINARY if binary else plistlib.FMT_XML
+        return plistlib.dumps(properties, fmt=form, sort_keys=False)
     except (TypeError, ValueError, OverflowError) as error:
         raise LocalProtocolError(f"cannot be written as a property list: {error}") from error
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from usbmux.admin.message import PhoneStatus
 from usbmux.daemon.counts import Counts
@@ -13,6 +13,9 @@ from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbCandidate
+
+if TYPE_CHECKING:
+    from usbmux.daemon.preflight import Preflight
 
 logger = logging.getLogger("usbmux.daemon")
 
@@ -45,6 +48,7 @@ class DeviceAttendant:
         settings: MuxSettings,
         patience: Patience | None = None,
         counts: Counts | None = None,
+        preflight: "Preflight | None" = None,
     ) -> None:
         self._loop: Final = loop
         self._registry: Final = registry
@@ -54,6 +58,7 @@ class DeviceAttendant:
         self._links: Final[dict[UsbCandidate, DeviceLink]] = {}
         self._lives: Final[dict[UsbCandidate, PhoneLife]] = {}
         self._counts: Final = counts or Counts()
+        self._preflight: Final = preflight
         self._gone: Final[set[UsbCandidate]] = set()
         """Left the bus while their links were still up."""
         self._arriving: Final[set[UsbCandidate]] = set()
@@ -148,12 +153,16 @@ class DeviceAttendant:
                 where = (pipe.info.serial_number, device_id, candidate.name)
                 logger.info("%s: attached as device %d at %s", *where, extra=fields)
                 self._settle(candidate)
+                if self._preflight is not None:
+                    self._preflight.phone_attached(link, device_id)
             reason = await link.ended
             logger.info("%s: %s", pipe.info.serial_number, reason, extra={"udid": pipe.info.serial_number})
             return reason, link.is_gone
         finally:
             link.shut_down("usbmuxd ends the link")
             if device_id is not None:
+                if self._preflight is not None:
+                    self._preflight.phone_detached(device_id)
                 self._registry.detach(device_id)
             life.closing()
             await pipe.close()

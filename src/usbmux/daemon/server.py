@@ -39,6 +39,7 @@ from usbmux.usb.pipe import UsbBus
 
 if TYPE_CHECKING:
     from usbmux.daemon.metrics_server import MetricsServer
+    from usbmux.daemon.preflight import Preflight
 
 logger = logging.getLogger("usbmux.daemon")
 
@@ -62,6 +63,7 @@ class Daemon:
         self._buses: Final = tuple(TracedBus(bus, self.hub) for bus in buses)
         self._admin: AdminServer | None = None
         self._metrics: MetricsServer | None = None
+        self._preflight: Preflight | None = None
         self._started_at = time.time()
         self._listeners: list[Listener] = []
         self._fronts: list[TlsFront] = []
@@ -101,7 +103,10 @@ class Daemon:
         self._watch = make_socket_watch(self._loop)
         self._intake = Intake(self._settings.mux.max_packet_length - HEADERS_LENGTH)
         self.farewells: Farewells = Farewells(self._loop)
-        self._attendant = DeviceAttendant(self._loop, self.registry, self._settings.mux, counts=self.counts)
+        self._preflight = self._made_preflight() if self._settings.preflight else None
+        self._attendant = DeviceAttendant(
+            self._loop, self.registry, self._settings.mux, counts=self.counts, preflight=self._preflight
+        )
         try:
             for settings in self._settings.listen:
                 self._listeners.append(self._listener(settings))
@@ -164,6 +169,8 @@ class Daemon:
         for owner in [client.owner for client in self.clients]:
             if isinstance(owner, PassThrough):
                 owner.close("usbmuxd is shutting down")
+        if self._preflight is not None:
+            await self._preflight.close()
         await self.answerer.close()
         for front in self._fronts:
             await front.close()
@@ -201,6 +208,11 @@ class Daemon:
     def _admin_server(self, listen: ListenSettings) -> AdminServer:
         phones, backlog = self._attendant.statuses, self._settings.capture_backlog
         return AdminServer(self._loop, listen, self.hub, self.farewells, phones, self.clients, backlog)
+
+    def _made_preflight(self) -> "Preflight":
+        from usbmux.daemon.preflight import Preflight  # here, because without it no daemon needs TLS with phones
+
+        return Preflight(self.answerer)
 
     def _metrics_server(self, listen: ListenSettings) -> "MetricsServer":
         # Imported here: they are off unless asked for, and a daemon should not start slower for them.

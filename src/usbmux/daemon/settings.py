@@ -18,6 +18,8 @@ class DaemonSettings:
     listen: tuple[ListenSettings, ...] = field(default_factory=lambda: (ListenSettings(default_address()),))
     """Where it listens, all at once."""
     pair_record_directory: Path = field(default_factory=default_directory)
+    preflight: bool = False
+    """Whether it makes or validates the pairing of every phone that comes."""
     mux: MuxSettings = field(default_factory=MuxSettings)
     rules: tuple[Rule, ...] = ()
     """Who may do what; see `Policy`."""

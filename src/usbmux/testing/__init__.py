@@ -7,6 +7,7 @@ __all__ = [
     "AcceptsLate",
     "PhoneOptions",
     "PhoneStream",
+    "Pluggable",
     "PortHandler",
     "ReplayedDevice",
     "RunningDaemon",
@@ -20,7 +21,9 @@ __all__ = [
     "digest",
     "discard",
     "echo",
+    "http",
     "load_phones",
+    "load_pluggables",
     "named",
     "pattern",
     "source",
@@ -29,15 +32,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from usbmux.testing.config import default_phones, load_phones
+    from usbmux.testing.config import default_phones, load_phones, load_pluggables
     from usbmux.testing.options import PhoneOptions
-    from usbmux.testing.phone import SimulatedPhone
+    from usbmux.testing.phone import Pluggable, SimulatedPhone
     from usbmux.testing.ports import (
         AcceptsLate,
         PortHandler,
         digest,
         discard,
         echo,
+        http,
         named,
         pattern,
         source,
@@ -54,10 +58,10 @@ if TYPE_CHECKING:
 else:
     # What a program does not use, it does not pay for: `usbmuxd --simulate` plugs phones into no virtual machine.
     _MODULES = {
-        "config": {"default_phones", "load_phones"},
+        "config": {"default_phones", "load_phones", "load_pluggables"},
         "options": {"PhoneOptions"},
-        "phone": {"SimulatedPhone"},
-        "ports": {"AcceptsLate", "PortHandler", "digest", "discard", "echo", "named", "pattern", "source"}
+        "phone": {"Pluggable", "SimulatedPhone"},
+        "ports": {"AcceptsLate", "PortHandler", "digest", "discard", "echo", "http", "named", "pattern", "source"}
         | {"tcp_endpoint", "unix_endpoint"},
         "replay": {"ReplayedDevice"},
         "running": {"RunningDaemon"},

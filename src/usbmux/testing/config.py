@@ -7,8 +7,11 @@
     version = 2                  # of the mux protocol, 1 or 2; may be left out
 
     [phone.ports]
-    7 = "echo"                   # also digest, discard, source
+    7 = "echo"                   # also digest, discard, http, source
     22 = "127.0.0.1:2222"        # a real server; unix:/path too
+
+    [[iphone]]                   # one with lockdown and services, see `usbmux.testing.iphone.phone_file`
+    device_name = "Ada"
 """
 
 import hashlib
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from usbmux.errors import AddressError, UsbmuxError
-from usbmux.testing.phone import SimulatedPhone
+from usbmux.testing.phone import Pluggable, SimulatedPhone
 from usbmux.testing.ports import PortHandler, digest, discard, echo, named, source
 
 _PHONE_KEYS: Final = ("udid", "version", "ports")
@@ -27,11 +30,20 @@ _CHIPS: Final = (0x8030, 0x8101, 0x8110, 0x8120, 0x8130)
 def default_phones(count: int) -> list[SimulatedPhone]:
     """That many phones with distinct UDIDs, the same in every run: port 7 echo, 9 discard, 19 source, 99 digest."""
     ports: dict[int, PortHandler] = {7: echo, 9: discard, 19: source, 99: digest}
-    return [SimulatedPhone(_default_udid(index), ports=ports) for index in range(count)]
+    return [SimulatedPhone(default_udid(index), ports=ports) for index in range(count)]
 
 
 def load_phones(path: str | Path) -> list[SimulatedPhone]:
-    """The phones that a file describes.
+    """The phones that a file describes, virtual iPhones as a bus has them.
+
+    Raises:
+        UsbmuxError: It cannot be read or understood; the text names the file and the key.
+    """
+    return [phone.device for phone in load_pluggables(path)]
+
+
+def load_pluggables(path: str | Path) -> list[Pluggable]:
+    """The phones that a file describes, virtual iPhones as such, behind the others.
 
     Raises:
         UsbmuxError: It cannot be read or understood; the text names the file and the key.
@@ -40,28 +52,48 @@ def load_phones(path: str | Path) -> list[SimulatedPhone]:
 
     try:
         document: dict[str, object] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        return _read_document(document)
+        return _read_document(document, Path(path).absolute().parent)
     except (OSError, ValueError, UsbmuxError) as error:
         raise UsbmuxError(f"{path}: {error}") from error
 
 
-def _default_udid(index: int) -> str:
+def default_udid(index: int) -> str:
+    """A believable UDID: the same for the same number, another one for another."""
     number = int.from_bytes(hashlib.sha256(b"usbmux phone %d" % index).digest()[:7])
     # The second half of a real one stays below 2^53, so it begins with zeros.
     return f"{_CHIPS[index % len(_CHIPS)]:08X}-{number >> 3:016X}"
 
 
-def _read_document(document: dict[str, object]) -> list[SimulatedPhone]:
-    _check_keys("", document, ("phone",))
-    tables = document.get("phone")
-    if not isinstance(tables, list) or not tables:
-        raise UsbmuxError("phone: expected at least one [[phone]]")
-    phones = [_read_phone(f"phone[{index}]", table) for index, table in enumerate(tables)]
-    udids = [phone.udid for phone in phones]
-    for index, udid in enumerate(udids):
-        if udid in udids[:index]:
-            raise UsbmuxError(f"phone[{index}].udid: {udid} is used twice")
-    return phones
+def _read_document(document: dict[str, object], folder: Path) -> list[Pluggable]:
+    _check_keys("", document, ("phone", "iphone"))
+    phones: dict[str, Pluggable] = {}
+    for index, table in enumerate(_tables(document, "phone")):
+        phones[f"phone[{index}]"] = _read_phone(f"phone[{index}]", table)
+    for index, table in enumerate(_tables(document, "iphone")):
+        phones[f"iphone[{index}]"] = _read_iphone(f"iphone[{index}]", table, folder, index)
+    if not phones:
+        raise UsbmuxError("phone: expected at least one [[phone]] or [[iphone]]")
+    udids: set[str] = set()
+    for key, phone in phones.items():
+        if phone.device.udid in udids:
+            raise UsbmuxError(f"{key}.udid: {phone.device.udid} is used twice")
+        udids.add(phone.device.udid)
+    return list(phones.values())
+
+
+def _tables(document: dict[str, object], key: str) -> list[object]:
+    tables = document.get(key, [])
+    if not isinstance(tables, list):
+        raise UsbmuxError(f"{key}: expected at least one [[{key}]], found {tables!r}")
+    return tables
+
+
+def _read_iphone(key: str, table: object, folder: Path, index: int) -> Pluggable:
+    try:
+        from usbmux.testing.iphone.phone_file import default_identity, read_iphone  # needs what other phones do not
+    except ModuleNotFoundError as error:
+        raise UsbmuxError(f"{key}: {error}") from error
+    return read_iphone(table, key, folder, default_identity(index))
 
 
 def _read_phone(key: str, table: object) -> SimulatedPhone:
@@ -75,10 +107,19 @@ def _read_phone(key: str, table: object) -> SimulatedPhone:
     version = table.get("version", 2)
     if type(version) is not int or version not in (1, 2):
         raise UsbmuxError(f"{key}.version: expected 1 or 2, found {version!r}")
-    return SimulatedPhone(udid, version=version, ports=_read_ports(f"{key}.ports", table.get("ports", {})))
+    return SimulatedPhone(udid, version=version, ports=read_ports(f"{key}.ports", table.get("ports", {})))
 
 
-def _read_ports(key: str, table: object) -> dict[int, PortHandler]:
+def read_ports(key: str, table: object) -> dict[int, PortHandler]:
+    """The handlers that a table gives to ports.
+
+    Args:
+        key: What error messages call the table.
+        table: What was read.
+
+    Raises:
+        UsbmuxError: It is no table, a key is no port, or its value no handler.
+    """
     if not isinstance(table, dict):
         raise UsbmuxError(f"{key}: expected a table, found {table!r}")
     return {_read_port(f"{key}.{name}", name): _read_handler(f"{key}.{name}", text) for name, text in table.items()}

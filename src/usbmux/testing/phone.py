@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, assert_never
+from contextlib import suppress
+from typing import Final, Protocol, Self, assert_never
 
+from usbmux.errors import LocalProtocolError
 from usbmux.mux.packet import ControlKind
 from usbmux.testing.device import ConnectionProgressed, ConnectionRequested, DeviceMux
 from usbmux.testing.device_connection import ConnectionState, DeviceConnection
@@ -11,10 +13,34 @@ from usbmux.testing.options import PhoneOptions
 from usbmux.testing.ports import AcceptsLate, PortHandler
 from usbmux.testing.stream import PhoneStream
 from usbmux.usb.pipe import UsbDeviceInfo
+from usbmux.usb.simulated import UsbFunction
 
 DEFAULT_UDID: Final = "00008030-001A2B3C4D5E6F01"
 _PRODUCT_ID: Final = 0x12A8
 _HIGH_SPEED: Final = 480_000_000
+_LEAVE_S: Final = 0.2
+
+
+class Bus(Protocol):
+    """What a phone is on, such as a `usbmux.usb.simulated.SimulatedBus`."""
+
+    def plug(self, function: UsbFunction) -> None:
+        """Put it there; raises `LocalProtocolError` if it is."""
+
+    def unplug(self, function: UsbFunction) -> None:
+        """Take it away; raises `LocalProtocolError` if it is not there."""
+
+
+class Pluggable(Protocol):
+    """What can be plugged in: a `SimulatedPhone`, or something around one."""
+
+    @property
+    def device(self) -> "SimulatedPhone":
+        """The phone as a bus has it."""
+
+    @property
+    def summary(self) -> str:
+        """What it is, for people."""
 
 
 class SimulatedPhone:
@@ -50,9 +76,20 @@ class SimulatedPhone:
         self._ports = dict(ports or {})
         self._info = UsbDeviceInfo(udid, _PRODUCT_ID, location_id=0, connection_speed=_HIGH_SPEED, port_path="")
         self._session: _Session | None = None
+        self._bus: Bus | None = None
 
     def __repr__(self) -> str:
         return f"SimulatedPhone({self.udid!r})"
+
+    @property
+    def device(self) -> Self:
+        """Itself, see `Pluggable`."""
+        return self
+
+    @property
+    def summary(self) -> str:
+        """What it is, for people."""
+        return f"phone without lockdown, ports: {', '.join(map(str, sorted(self._ports))) or 'none'}"
 
     @property
     def udid(self) -> str:
@@ -86,6 +123,38 @@ class SimulatedPhone:
         """Send a CONTROL packet, if the phone is connected."""
         if self._session is not None:
             self._session.send_control(kind, text)
+
+    def plug_into(self, bus: Bus) -> None:
+        """Plug it into a bus that it can leave by itself.
+
+        Raises:
+            LocalProtocolError: It is plugged in already.
+        """
+        bus.plug(self)
+        self._bus = bus
+
+    def leave(self, *, back_after_s: float | None = None) -> None:
+        """Leave the bus by itself, a fifth of a second later, so that hosts get what was sent before.
+
+        Must run in its loop.
+
+        Without `plug_into` there is nothing that it could leave.
+
+        Args:
+            back_after_s: When it comes back, in seconds after it has left; None for never.
+        """
+        if self._bus is not None:
+            asyncio.get_running_loop().call_later(_LEAVE_S, self._leave, self._bus, back_after_s)
+
+    def _leave(self, bus: Bus, back_after_s: float | None) -> None:
+        with suppress(LocalProtocolError):  # somebody has pulled the plug meanwhile, and means it
+            bus.unplug(self)
+            if back_after_s is not None:
+                asyncio.get_running_loop().call_later(back_after_s, self._come_back, bus)
+
+    def _come_back(self, bus: Bus) -> None:
+        with suppress(LocalProtocolError):  # somebody has plugged it in meanwhile
+            bus.plug(self)
 
     def connected(self, send: Callable[[bytes], None]) -> None:
         """The host opened the pipe; called by the bus."""

@@ -15,6 +15,7 @@ PortHandler = Callable[[PhoneStream], Awaitable[None]]
 """Serves one connection. When it returns, the phone resets the connection, for that is how phones close."""
 
 _CHUNK_LENGTH: Final = 1 << 18
+_MAX_REQUEST_LENGTH: Final = 1 << 16
 _PATTERN_LENGTH: Final = 65521
 # Of prime length, so that no loss or repetition of whole packets goes unnoticed.
 _PATTERN: Final = hashlib.shake_128(b"usbmux source").digest(_PATTERN_LENGTH)
@@ -67,6 +68,19 @@ async def digest(stream: PhoneStream) -> None:
     await stream.write(sha256.digest())
 
 
+async def http(stream: PhoneStream) -> None:
+    """Answer a request of HTTP with a line of text that repeats its first one, and reset."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        data = await stream.read()
+        if not data or len(request) > _MAX_REQUEST_LENGTH:
+            return
+        request += data
+    body = b"hello from the phone: %b\n" % request.partition(b"\r\n")[0]
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body)
+    await stream.write(head + body)
+
+
 def pattern(length: int, offset: int = 0) -> bytes | memoryview:
     """What `source` sends: `length` bytes of an endless stream, the same in every run, from `offset` on."""
     start = offset % _PATTERN_LENGTH
@@ -90,7 +104,13 @@ def unix_endpoint(path: str) -> PortHandler:
     return _endpoint(lambda: asyncio.open_unix_connection(path))
 
 
-_NAMED: Final[dict[str, PortHandler]] = {"digest": digest, "discard": discard, "echo": echo, "source": source}
+_NAMED: Final[dict[str, PortHandler]] = {
+    "digest": digest,
+    "discard": discard,
+    "echo": echo,
+    "http": http,
+    "source": source,
+}
 
 
 def named(text: str) -> PortHandler:

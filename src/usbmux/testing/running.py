@@ -15,7 +15,8 @@ from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.mux.settings import MuxSettings
-from usbmux.testing.phone import SimulatedPhone
+from usbmux.testing.client_environment import client_environment
+from usbmux.testing.phone import Pluggable, SimulatedPhone
 from usbmux.usb.simulated import SimulatedBus
 
 T = TypeVar("T")
@@ -32,21 +33,23 @@ class RunningDaemon:
             subprocess.run(["idevice_id", "-l"], env=os.environ | daemon.environment)
 
     Args:
-        phones: Plugged in from the start.
+        phones: Plugged in from the start: any `SimulatedPhone` or `usbmux.testing.iphone.VirtualIPhone`.
         addresses: Where to listen; None for a private Unix socket (a loopback port on Windows).
         pair_record_directory: None for a private one that goes with the daemon.
         mux: Deadlines and sizes.
+        preflight: Whether it pairs with phones when they come.
     """
 
     def __init__(
         self,
-        phones: Iterable[SimulatedPhone] = (),
+        phones: Iterable[Pluggable] = (),
         *,
         addresses: Sequence[Address] | None = None,
         pair_record_directory: Path | None = None,
         mux: MuxSettings | None = None,
+        preflight: bool = False,
     ) -> None:
-        self.phones: Final = list(phones)
+        self.phones: Final[list[SimulatedPhone]] = [phone.device for phone in phones]
         """Every phone that was ever plugged in."""
         self._directory: Final = tempfile.TemporaryDirectory(prefix="usbmux-")
         directory = Path(self._directory.name)
@@ -55,6 +58,7 @@ class RunningDaemon:
             listen=tuple(map(ListenSettings, (private,) if addresses is None else addresses)),
             pair_record_directory=pair_record_directory or directory / "lockdown",
             mux=mux or MuxSettings(),
+            preflight=preflight,
         )
         self._bus: Final = SimulatedBus()
         self._daemon: Final = Daemon(settings, [self._bus])
@@ -91,25 +95,23 @@ class RunningDaemon:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variable that sends other programs to this daemon, in the spelling that most of them understand."""
-        address = self.address
-        text = f"UNIX:{address.path}" if isinstance(address, UnixAddress) else str(address)
-        return {"USBMUXD_SOCKET_ADDRESS": text}
+        """The variables that send other programs to this daemon, see `client_environment`."""
+        return client_environment(self.address)
 
     @property
     def violations(self) -> list[str]:
         """What the phones held against the daemon; empty if all is well."""
         return [violation for phone in self.phones for violation in phone.violations]
 
-    def plug(self, phone: SimulatedPhone) -> None:
+    def plug(self, phone: Pluggable) -> None:
         """Plug a phone in; clients see it a moment later."""
-        if phone not in self.phones:
-            self.phones.append(phone)
-        self._in_loop(lambda: self._bus.plug(phone))
+        if phone.device not in self.phones:
+            self.phones.append(phone.device)
+        self._in_loop(lambda: phone.device.plug_into(self._bus))
 
-    def unplug(self, phone: SimulatedPhone) -> None:
+    def unplug(self, phone: Pluggable) -> None:
         """Pull the plug."""
-        self._in_loop(lambda: self._bus.unplug(phone))
+        self._in_loop(lambda: self._bus.unplug(phone.device))
 
     def _in_loop(self, work: Callable[[], T]) -> T:
         async def call() -> T:
@@ -124,7 +126,7 @@ class RunningDaemon:
     async def _serve(self) -> None:
         try:
             for phone in self.phones:
-                self._bus.plug(phone)
+                phone.plug_into(self._bus)
             await self._daemon.start()
         except BaseException as error:
             self._started.set_exception(error)
