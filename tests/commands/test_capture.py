@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from usbmux.daemon.server import Daemon
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 UDID = "00008030-001A2B3C4D5E6F01"
 OTHER_UDID = "00008110-000A1D2E3F4B5C6D"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.relay.scripted_daemon import ScriptedDaemon
 
+pytestmark = pytest.mark.slow
+
 _DATA = bytes(range(251)) * 20_000
 
 

@@ -17,6 +17,8 @@ from usbmux.commands.exits import LONGEST_WAIT_S
 if TYPE_CHECKING:
     from tests.relay.scripted_daemon import ScriptedDaemon
 
+pytestmark = pytest.mark.slow
+
 _A = {
     "device_id": 1,
     "udid": "A",

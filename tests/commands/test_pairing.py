@@ -21,7 +21,7 @@ from usbmux.testing.iphone import Framing, Identity, LockdownFaults, Trust, Virt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 UDID = "00008030-001A2B3C4D5E6F01"
 DATE = datetime.datetime(2026, 1, 2, 3, 4, 5)

@@ -19,6 +19,8 @@ from usbmux.testing.usbredir_packet import PacketType
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path() -> Iterator[Path]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 from subprocess import PIPE
 
+pytestmark = pytest.mark.slow
+
 UDIDS = [phone.udid for phone in default_phones(64)]
 LIST = (*USBMUX, "list")
 BLOCKED = """

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from usbmux.client.admin import AdminClient
 
+pytestmark = pytest.mark.slow
+
 UDID = "00008030-001A2B3C4D5E6F01"
 CLIENT = ClientStatus(12, "unix:/run/mux", ClientActivity.STREAM, 5400.0, 501, 20, None, "ssh\x07")
 CONNECTION = ConnectionStatus(

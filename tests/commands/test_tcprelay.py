@@ -15,6 +15,8 @@ from usbmux.relay.mapping import PortMapping
 if TYPE_CHECKING:
     from tests.relay.scripted_daemon import ScriptedDaemon
 
+pytestmark = pytest.mark.slow
+
 _LISTENING = re.compile(r"listening address=127\.0\.0\.1 port=(\d+) device_port=(\d+) udid=(\S+)")
 
 

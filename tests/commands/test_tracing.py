@@ -16,6 +16,8 @@ from usbmux import Client
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("option", ["--trace", "--capture", "--record"])
 def test_file_cannot_be_made_daemon_is_refused_with_one_line(tmp_path: Path, option: str) -> None:

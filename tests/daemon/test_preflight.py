@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from usbmux.testing.iphone.byte_stream import ByteStream
     from usbmux.testing.iphone.services.context import ServiceContext
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 BUSY = ("is paired", "preflight ended", "has no lockdown", "is no phone", "a program has paired")
 

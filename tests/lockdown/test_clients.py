@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from usbmux.testing.iphone.byte_stream import ByteStream
     from usbmux.testing.iphone.services.context import ServiceContext
 
+pytestmark = pytest.mark.slow
+
 SHORT_S = 0.2
 """How long a client waits for what never comes."""
 LONG = bytes(range(65, 90)) * 10_000

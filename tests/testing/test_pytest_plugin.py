@@ -15,6 +15,8 @@ from usbmux.testing.pytest_plugin import VirtualIPhoneOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 WITHIN_S = 60.0

@@ -116,7 +116,7 @@ def client_goes_on(wire: Wire, turn: Turn) -> None:
                 wire.shutdown_write(connection)
 
 
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(derandomize=True, max_examples=250, deadline=None)
 @given(TURNS, st.sampled_from([20, 39, 100, 1000]), st.booleans())
 def test_runs_or_none_come_to_the_same(turns: list[Turn], transfer_length: int, together: bool) -> None:
     with_runs = outcome(turns, transfer_length, together=together)

@@ -109,7 +109,7 @@ def phone_goes_on(wire: Wire, connection: TcpConnection, turn: Turn) -> None:
         wire.acknowledge(connection, connection.rcv_nxt - connection.rcv_taken)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=150, deadline=None)
 @given(TURNS, st.sampled_from([1, 2]))
 def test_sent_at_once_or_queued_comes_to_the_same(turns: list[Turn], version: int) -> None:
     assert outcome(turns, version, at_once=True) == outcome(turns, version, at_once=False)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 ECHO = 7
 UDIDS = ("00008030-001A2B3C4D5E6F01", "00008110-000A1D2E3F4B5C6D")
 PATIENCE_S = 30.0
