@@ -98,6 +98,21 @@ async def test_started_reports_what_was_plugged_before_and_comes_after() -> None
     assert host.log == ["arrived 1-1 (05ac:12a8)", "arrived 1-2 (05ac:12a8)"]
 
 
+async def test_replugged_where_addresses_are_kept_has_the_same_location_and_another_function_has_not() -> None:
+    bus, host = SimulatedBus(keeps_addresses=True), Host()
+    functions = [Function("one"), Function("two")]
+    await bus.start(host)
+    locations = []
+    for function in [*functions, *functions]:
+        bus.plug(function)
+        await turns()
+        pipe = await host.candidates[-1].open()
+        locations.append(pipe.info.location_id)
+        bus.unplug(function)
+        await turns()
+    assert locations == [0x10001, 0x10002, 0x10001, 0x10002]
+
+
 async def test_replugged_has_same_port_path_and_new_location() -> None:
     bus, host, function = SimulatedBus(), Host(), Function("one")
     await bus.start(host)

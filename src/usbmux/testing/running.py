@@ -38,6 +38,7 @@ class RunningDaemon:
         pair_record_directory: None for a private one that goes with the daemon.
         mux: Deadlines and sizes.
         preflight: Whether it pairs with phones when they come.
+        keeps_addresses: Whether a phone that is plugged in again has the address that it had.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RunningDaemon:
         pair_record_directory: Path | None = None,
         mux: MuxSettings | None = None,
         preflight: bool = False,
+        keeps_addresses: bool = False,
     ) -> None:
         self.phones: Final[list[SimulatedPhone]] = [phone.device for phone in phones]
         """Every phone that was ever plugged in."""
@@ -60,7 +62,7 @@ class RunningDaemon:
             mux=mux or MuxSettings(),
             preflight=preflight,
         )
-        self._bus: Final = SimulatedBus()
+        self._bus: Final = SimulatedBus(keeps_addresses=keeps_addresses)
         self._daemon: Final = Daemon(settings, [self._bus])
         self._thread: Final = threading.Thread(target=self._run, name="usbmuxd", daemon=True)
         self._started: Final = concurrent.futures.Future[asyncio.AbstractEventLoop]()

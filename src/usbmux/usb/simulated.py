@@ -235,29 +235,34 @@ class SimulatedBus:
     Args:
         slots: Number of bulk OUT transfers that a pipe takes before it has no free slot.
         zero_length_packets: False leaves them out, as a careless host does: exists to show that a phone notices.
+        keeps_addresses: Whether a function that comes back has the address that it had, as on some systems.
     """
 
-    def __init__(self, *, slots: int = 8, zero_length_packets: bool = True) -> None:
+    def __init__(self, *, slots: int = 8, zero_length_packets: bool = True, keeps_addresses: bool = False) -> None:
         self._slots = slots
         self._zero_length_packets = zero_length_packets
         self._candidates: dict[UsbFunction, SimulatedCandidate] = {}
+        self._keeps_addresses = keeps_addresses
         self._ports: dict[UsbFunction, int] = {}
+        self._addresses: dict[UsbFunction, int] = {}
         self._last_address = 0
         self._listener: BusListener | None = None
         self._starts = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def plug(self, function: UsbFunction) -> None:
-        """Put a function on the bus: under a new address, but always at the same port.
+        """Put a function on the bus: under a new address unless addresses are kept, but always at the same port.
 
         Raises:
             LocalProtocolError: It is plugged in already.
         """
         if function in self._candidates:
             raise LocalProtocolError(f"{function.info.serial_number} is plugged in already")
-        self._last_address += 1
+        if not self._keeps_addresses or function not in self._addresses:
+            self._last_address += 1
+            self._addresses[function] = self._last_address
         port = self._ports.setdefault(function, len(self._ports) + 1)
-        location_id = _BUS_NUMBER << 16 | self._last_address
+        location_id = _BUS_NUMBER << 16 | self._addresses[function]
         info = replace(function.info, location_id=location_id, port_path=f"{_BUS_NUMBER}-{port}")
         candidate = SimulatedCandidate(function, info, slots=self._slots, zero_length_packets=self._zero_length_packets)
         self._candidates[function] = candidate
