@@ -14,17 +14,16 @@
     device_name = "Ada"
 """
 
-import hashlib
 from pathlib import Path
 from typing import Final
 
-from usbmux.errors import AddressError, UsbmuxError
+from usbmux.errors import UsbmuxError
 from usbmux.testing.phone import Pluggable, SimulatedPhone
-from usbmux.testing.ports import PortHandler, digest, discard, echo, named, source
+from usbmux.testing.phone_keys import default_udid, read_ports
+from usbmux.testing.ports import PortHandler, digest, discard, echo, source
 
 _PHONE_KEYS: Final = ("udid", "version", "ports")
 _MAX_UDID_LENGTH: Final = 64
-_CHIPS: Final = (0x8030, 0x8101, 0x8110, 0x8120, 0x8130)
 
 
 def default_phones(count: int) -> list[SimulatedPhone]:
@@ -55,13 +54,6 @@ def load_pluggables(path: str | Path) -> list[Pluggable]:
         return _read_document(document, Path(path).absolute().parent)
     except (OSError, ValueError, UsbmuxError) as error:
         raise UsbmuxError(f"{path}: {error}") from error
-
-
-def default_udid(index: int) -> str:
-    """A believable UDID: the same for the same number, another one for another."""
-    number = int.from_bytes(hashlib.sha256(b"usbmux phone %d" % index).digest()[:7])
-    # The second half of a real one stays below 2^53, so it begins with zeros.
-    return f"{_CHIPS[index % len(_CHIPS)]:08X}-{number >> 3:016X}"
 
 
 def _read_document(document: dict[str, object], folder: Path) -> list[Pluggable]:
@@ -108,36 +100,6 @@ def _read_phone(key: str, table: object) -> SimulatedPhone:
     if type(version) is not int or version not in (1, 2):
         raise UsbmuxError(f"{key}.version: expected 1 or 2, found {version!r}")
     return SimulatedPhone(udid, version=version, ports=read_ports(f"{key}.ports", table.get("ports", {})))
-
-
-def read_ports(key: str, table: object) -> dict[int, PortHandler]:
-    """The handlers that a table gives to ports.
-
-    Args:
-        key: What error messages call the table.
-        table: What was read.
-
-    Raises:
-        UsbmuxError: It is no table, a key is no port, or its value no handler.
-    """
-    if not isinstance(table, dict):
-        raise UsbmuxError(f"{key}: expected a table, found {table!r}")
-    return {_read_port(f"{key}.{name}", name): _read_handler(f"{key}.{name}", text) for name, text in table.items()}
-
-
-def _read_port(key: str, name: str) -> int:
-    if not (name.isascii() and name.isdecimal() and int(name) <= 0xFFFF):
-        raise UsbmuxError(f"{key}: expected a port number from 0 to 65535")
-    return int(name)
-
-
-def _read_handler(key: str, text: object) -> PortHandler:
-    if not isinstance(text, str):
-        raise UsbmuxError(f"{key}: expected a string, found {text!r}")
-    try:
-        return named(text)
-    except AddressError as error:
-        raise UsbmuxError(f"{key}: {error}") from error
 
 
 def _check_keys(prefix: str, table: dict[str, object], known: tuple[str, ...]) -> None:

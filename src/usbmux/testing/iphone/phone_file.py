@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from usbmux.errors import UsbmuxError
-from usbmux.testing.config import default_udid, read_ports
 from usbmux.testing.iphone.afc.faults import AfcFaults
 from usbmux.testing.iphone.afc.file_tree import FileTree
 from usbmux.testing.iphone.afc.service import AfcService
@@ -37,6 +36,7 @@ from usbmux.testing.iphone.services.house_arrest import HouseArrest
 from usbmux.testing.iphone.settings_table import SettingsTable
 from usbmux.testing.iphone.virtual_iphone import VirtualIPhone
 from usbmux.testing.options import PhoneOptions
+from usbmux.testing.phone_keys import default_udid, read_ports
 from usbmux.testing.ports import digest, discard, echo, http, source
 
 T = TypeVar("T")
