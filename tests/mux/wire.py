@@ -202,6 +202,8 @@ class Wire:
         self.inject(flags=SYN_ACK, seq=isn, ack=1, window=window, source=port, destination=ours)
         self.expect_event(ConnectionEstablished(connection))
         self.expect(seq=1, ack=first, source=ours, destination=port)
+        # One that says nothing new: from here on the phone is known to count, and runs of ordinary segments are taken.
+        self.inject(seq=first, window=window, source=port, destination=ours)
         self.expect_nothing()
         return connection
 

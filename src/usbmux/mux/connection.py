@@ -71,7 +71,6 @@ class TcpConnection:
         self.deadline_moved = True
         """Whether a deadline was set since this was last cleared."""
         self._syn_due = True
-        self._acknowledge_due = False
         self._reset_due: bytes | None = None
         self._acknowledge_deadline: float | None = None
         self._probe_deadline: float | None = None
@@ -223,12 +222,11 @@ class TcpConnection:
         """Act on deadlines that have passed."""
         if self._acknowledge_deadline is not None and now >= self._acknowledge_deadline:
             self._acknowledge_deadline = None
-            self._acknowledge_due = self.wants_control = True
+            self.wants_control = True
         if self._probe_deadline is not None and now >= self._probe_deadline:
-            self._acknowledge_due = self.wants_control = True
+            self.wants_control = True
             self._probe_pause_s = min(2 * self._probe_pause_s, self._settings.longest_zero_window_probe_s)
             self._probe_deadline = now + self._probe_pause_s
-            self.deadline_moved = True
         if self._deadline is None or now < self._deadline:
             return
         if self.state is TcpState.SYN_SENT:
@@ -249,9 +247,7 @@ class TcpConnection:
             segment = self._segment(Flags.SYN)
             self.snd_nxt = seq_add(self.snd_nxt, 1)
             return segment
-        if self._acknowledge_due:
-            return self._segment(Flags.ACK)
-        return None
+        return self._segment(Flags.ACK) if self.wants_control else None
 
     def take_data(self, max_count: int) -> tuple[int, bytes | memoryview | PacketBuffer] | None:
         """The queued data that goes out now: at most `max_count` bytes and never beyond the phone's window.
@@ -277,7 +273,7 @@ class TcpConnection:
     def _end(self, cause: CloseCause, text: str) -> None:
         self._set_state(TcpState.CLOSED)
         self.queue.clear()
-        self._syn_due = self._acknowledge_due = False
+        self._syn_due = False
         self.wants_control = self._reset_due is not None
         self._deadline = self._acknowledge_deadline = self._probe_deadline = None
         self._emit(ConnectionClosed(self, cause, text))
@@ -290,8 +286,7 @@ class TcpConnection:
     def _note_acknowledgement(self) -> None:
         """Every segment carries the acknowledgement that we owe (T10)."""
         self.rcv_acked = self.rcv_taken
-        self._acknowledge_due = False
-        self.wants_control = self._syn_due or self._reset_due is not None
+        self.wants_control = False
         self._acknowledge_deadline = None
 
     def _advance(self, count: int) -> int:
@@ -329,7 +324,7 @@ class TcpConnection:
     def _plan_acknowledgement(self, now: float) -> None:
         """Much was taken: at once. Less: soon, so that data may carry it (T10)."""
         if (self.rcv_taken - self.rcv_acked) & _MASK >= self._acknowledge_bytes:
-            self._acknowledge_due = self.wants_control = True
+            self.wants_control = True
         elif self._acknowledge_deadline is None:
             self._acknowledge_deadline = now + self._settings.acknowledge_delay_s
             self.deadline_moved = True
@@ -358,7 +353,7 @@ class TcpConnection:
             self.rcv_nxt = self.rcv_taken = seq_add(segment.seq, 1)
             self.rcv_acked = self.rcv_nxt
             self._deadline = None
-            self._acknowledge_due = self.wants_control = True
+            self.wants_control = True
             self._set_state(TcpState.ESTABLISHED)
             self._emit(ConnectionEstablished(self))
 

@@ -148,7 +148,7 @@ class MuxSession:
             return
         while (owner := self._timers.pop_due(now)) is not None:
             owner.handle_timer(now)
-            owner.deadline_moved = True  # the next one of its deadlines may never have been planned
+            owner.deadline_moved = True  # whatever it has done: the next of its deadlines may never have been planned
             self._plan(owner)
 
     # Connections.

@@ -168,6 +168,7 @@ def test_tcp_packet_cut_short_is_ignored(wire: Wire, established: TcpConnection)
 
 def test_tcp_packet_with_options_is_ignored(wire: Wire, established: TcpConnection) -> None:
     header = bytearray(wire.segment(payload=b"data")[16:])
+    wire.phone_tx_seq -= 1  # that packet is not sent
     header[12] = 0x60
     wire.inject_packet(TCP, bytes(header))
     wire.expect_event(PacketIgnored("TCP header with data offset 6"))

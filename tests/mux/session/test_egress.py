@@ -111,8 +111,11 @@ def test_egress_tx_seq_wraps(wire: Wire, established: TcpConnection) -> None:
     assert wire.host_tx_seq == 2
 
 
-def test_egress_rx_seq_is_the_last_one_received_even_across_its_wrap(wire: Wire, established: TcpConnection) -> None:
-    wire.phone_tx_seq = 0xFFFD
+def test_egress_rx_seq_is_the_last_one_received_even_across_its_wrap(make_wire: MakesWire) -> None:
+    wire = make_wire()
+    wire.phone_tx_seq = 0xFFFB
+    wire.shake_hands()
+    established = wire.establish()
     for number in range(5):
         wire.inject_packet(CONTROL, b"\x05text")
         wire.expect_event(DeviceMessage(5, "text"))
