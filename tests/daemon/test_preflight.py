@@ -66,6 +66,13 @@ async def waits(phone: VirtualIPhone) -> None:
     await until(lambda: phone.notifications.reader_count)
 
 
+async def rests(harness: Harness) -> None:
+    """Wait until the daemon, which listens already, has asked a last time: then only the proxy's connection is left."""
+    link = harness.daemon.registry.link(1)
+    assert link is not None
+    await until(lambda: len(link.handlers) == 1)
+
+
 async def test_phone_that_trusts_is_paired_and_listeners_are_told(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -248,7 +255,7 @@ async def test_program_pairs_meanwhile_its_record_stays(serve: Serve, caplog: py
     phone = iphone(Trust.PENDING)
     harness = await serve(phone.device, preflight=True)
     await waits(phone)
-    await turns(300)
+    await rests(harness)
     data = keep(harness, record_for())
     phone.answer_trust(Trust.ACCEPTED)
     assert await settled(caplog) == f"{UDID}: a program has paired with it"
