@@ -5,9 +5,11 @@ They have usb1's own names, so that a cast in `usbmux.usb.binding` is the whole 
 
 from __future__ import annotations
 
-import ctypes  # noqa: TC003
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import ctypes
 
 
 class Transfer(Protocol):

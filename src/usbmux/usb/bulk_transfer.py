@@ -42,6 +42,7 @@ class BulkTransfer:
     @property
     def address(self) -> int:
         """Of the structure, which tells transfers apart."""
+        # It is a structure of ctypes; the protocol says only which fields of it are used.
         return ctypes.addressof(self._fields)  # type: ignore[arg-type]
 
     @property
