@@ -1,46 +1,20 @@
-"""What a connection costs does not depend on how many others there are. Counted in lines of our code that are run."""
+"""What a connection costs does not depend on how many others there are; counted, see tests/support/steps.py."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.mux.pair import ECHO, NOW, REFUSED, Pair
+from tests.support.steps import OUR_CODE, steps_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from usbmux.mux.connection import TcpConnection
 
 FEW, MANY = 10, 2000
-
-
-class LineCounter:
-    """Counts the lines of `usbmux.mux` while it is the tracing function."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-
-    def __call__(self, frame: FrameType, event: str, argument: object) -> LineCounter | None:
-        if "/usbmux/mux/" not in frame.f_code.co_filename:
-            return None
-        self.lines += event == "line"
-        return self
-
-
-def lines_run(work: Callable[[], object]) -> int:
-    counter = LineCounter()
-    before = sys.gettrace()
-    sys.settrace(counter)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    assert counter.lines
-    return counter.lines
 
 
 def exchange(pair: Pair, connection: TcpConnection) -> None:
@@ -61,14 +35,36 @@ def be_refused(pair: Pair, connection: TcpConnection) -> None:
     pair.settle()
 
 
-@pytest.mark.parametrize("work", [exchange, connect_and_close, be_refused])
+def end_one_side(pair: Pair, connection: TcpConnection) -> None:
+    pair.session.shutdown_write(connection, NOW)
+    pair.settle()
+    pair.session.abort(connection, "", NOW)
+    pair.settle()
+
+
+def owe_an_acknowledgement(pair: Pair, connection: TcpConnection) -> None:
+    """All others owe one too, but later."""
+    exchange(pair, connection)
+    assert pair.session.deadline is not None
+    pair.session.handle_timer(pair.session.deadline)
+    assert pair.session.packet_to_send(NOW) is not None
+    assert pair.session.packet_to_send(NOW) is None
+
+
+@pytest.mark.parametrize("work", [exchange, connect_and_close, be_refused, end_one_side, owe_an_acknowledgement])
 def test_ready_with_2000_connections_work_for_one_takes_as_many_steps_as_with_10(
     work: Callable[[Pair, TcpConnection], None],
 ) -> None:
-    def lines_with(count: int) -> int:
+    def steps_with(count: int) -> int:
         pair = Pair()
         connections = [pair.connect(ECHO) for _ in range(count)]
         pair.settle()
-        return lines_run(lambda: work(pair, connections[count // 2]))
+        one = connections[count // 2]
+        for other in connections:
+            if other is not one:
+                pair.session.send(other, b"ping", NOW)
+                pair.settle()
+                pair.session.acknowledge(other, len(b"ping"), NOW + 1)
+        return steps_run(lambda: work(pair, one), f"{OUR_CODE}/mux")
 
-    assert lines_with(MANY) == lines_with(FEW)
+    assert steps_with(MANY) == steps_with(FEW)
