@@ -36,6 +36,17 @@ def build_tools() -> Tools:
     return tools
 
 
+def build_plane(tools: Tools) -> Path:
+    """Compile the sketch of a data plane in C, which loads the emulated bus.
+
+    Raises:
+        BenchError: There is no compiler.
+    """
+    target = _FOLDER / "plane"
+    _compile(target, "plane", str(tools.fake_library), f"-Wl,-rpath,{_FOLDER}")
+    return target
+
+
 def _compile(target: Path, folder: str, *options: str) -> None:
     sources = sorted((_HERE / folder).glob("*.c"))
     inputs = [*_HERE.glob("*/*.[ch]"), Path(__file__)]

@@ -8,7 +8,6 @@ from bench.plots import write_plots
 from bench.table import Line, markdown_table
 
 _PAGE: Final = Path(__file__).parents[1] / "docs/benchmarks.md"
-_BEGIN: Final = "<!-- figures: python -m bench --document -->"
 _END: Final = "<!-- end of figures -->"
 
 
@@ -28,6 +27,12 @@ def write_document(
         *(f"![{name}]({page.stem}/{name}.svg)" for name in ("rate", "cpu", "ratios")),
         *(f"\n```\n{table}\n```" for table in comparisons),
     ]
-    before, rest = page.read_text().split(_BEGIN)
-    _, after = rest.split(_END)
-    page.write_text("\n".join([before + _BEGIN, "", *figures, "", _END + after]))
+    replace_figures(page, "python -m bench --document", figures)
+
+
+def replace_figures(page: Path, command: str, lines: Sequence[str]) -> None:
+    """Replace what stands between the mark that names the command and the end mark behind it."""
+    begin = f"<!-- figures: {command} -->"
+    before, rest = page.read_text().split(begin)
+    _, after = rest.split(_END, 1)
+    page.write_text("\n".join([before + begin, "", *lines, "", _END + after]))

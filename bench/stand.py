@@ -1,14 +1,14 @@
 """Where rows are measured: daemons that are kept running, one of each kind for a link, and folders for others."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from bench.build import Tools
 from bench.link import Link
-from bench.subject import RunningDaemon
+from bench.subject import INSTALLED, RunningDaemon
 
 
 class Stand:
@@ -16,11 +16,13 @@ class Stand:
 
     Args:
         seconds: How long a load is measured.
+        launcher: What ours is started by; see `RunningDaemon`.
     """
 
-    def __init__(self, tools: Tools, seconds: float) -> None:
+    def __init__(self, tools: Tools, seconds: float, launcher: Sequence[str] = INSTALLED) -> None:
         self.tools = tools
         self.seconds = seconds
+        self._launcher = launcher
         self._kept: dict[tuple[str, Link], RunningDaemon] = {}
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
 
@@ -44,7 +46,7 @@ class Stand:
         """A daemon for one row; the row stops it."""
         folder = tempfile.TemporaryDirectory(prefix="bench", dir="/tmp")
         self._folders.append(folder)
-        return RunningDaemon(subject, Path(folder.name), self.tools, link, variables)
+        return RunningDaemon(subject, Path(folder.name), self.tools, link, variables, self._launcher)
 
     def clear(self) -> None:
         """Stop what is shared."""

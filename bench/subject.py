@@ -26,6 +26,8 @@ _READY_WITHIN_S: Final = 20.0
 C: Final = "C"
 OURS: Final = "ours"
 SUBJECTS: Final = (C, OURS)
+INSTALLED: Final = (str(Path(sys.executable).with_name("usbmuxd")),)
+"""How ours is started as a rule."""
 
 
 def check_subjects() -> None:
@@ -47,10 +49,17 @@ class RunningDaemon:
         subject: Which one.
         folder: An empty folder with a short path.
         variables: Further ones of bench/fakeusb.
+        launcher: What ours is started by: words that go before its options, of which the first ones may be variables.
     """
 
     def __init__(
-        self, subject: str, folder: Path, tools: Tools, link: Link, variables: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        folder: Path,
+        tools: Tools,
+        link: Link,
+        variables: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = INSTALLED,
     ) -> None:
         self.subject = subject
         self.socket = folder / "run/usbmuxd"
@@ -64,7 +73,7 @@ class RunningDaemon:
             **link.environment(),
             **(variables or {}),
         }
-        command = _c_command(folder, settings) if subject == C else _our_command(folder)
+        command = _c_command(folder, settings) if subject == C else _our_command(folder, launcher)
         namespace = [
             "unshare",
             "--mount",
@@ -154,6 +163,5 @@ def _c_command(folder: Path, settings: dict[str, str]) -> list[str]:
     return [str(C_PROGRAM), "-f", "-p"]
 
 
-def _our_command(folder: Path) -> list[str]:
-    program = Path(sys.executable).with_name("usbmuxd")
-    return [str(program), "-f", "-p", "-S", str(folder / "run/usbmuxd"), "-C", str(folder / "lib/lockdown")]
+def _our_command(folder: Path, launcher: Sequence[str]) -> list[str]:
+    return [*launcher, "-f", "-p", "-S", str(folder / "run/usbmuxd"), "-C", str(folder / "lib/lockdown")]
