@@ -53,6 +53,8 @@ def main() -> None:
     """Measure, print, and leave the tables; exit with 1 if it cannot be done."""
     options = _parse()
     chosen = [name for name in _ROWS if not options.row or any(fnmatch.fnmatch(name, p) for p in options.row)]
+    if not chosen:
+        sys.exit("bench.alternatives: no such row")
     rows = sorted((row for row in all_rows() if row.name in chosen), key=lambda row: chosen.index(row.name))
     began = time.monotonic()
     try:
