@@ -115,7 +115,9 @@ async def listeners(harness: Harness, count: int) -> None:
 
 async def silent_clients(harness: Harness, count: int) -> None:
     for _ in range(count):
-        await harness.client()
+        client = await harness.client()
+        await client.send(LIST)  # between requests they may be silent for as long as they want
+        await client.receive_frame()
 
 
 Crowd = Callable[["Harness", int], "Awaitable[None]"]
