@@ -96,6 +96,8 @@ class HeldRow:
     arguments: tuple[str, ...]
     figures: tuple[Figure, ...]
     pause_s: float = 0.5
+    settle_s: float = 0.3
+    """After which all is over that the clients have caused."""
 
     def measure(self, stand: Stand, subject: str) -> Measured:
         """MB, and CPU microseconds and wake-ups per second."""
@@ -103,7 +105,7 @@ class HeldRow:
             run_load(stand.tools, daemon, "connects", "seconds=0.1", "warm=0")
             before = daemon.resident_bytes()
             with HeldClients(stand.tools, daemon, *self.arguments):
-                time.sleep(0.3)  # what the clients have caused is over
+                time.sleep(self.settle_s)
                 wakes, cpu_s, began = _wakes(daemon), _cpu_s(daemon), time.monotonic()
                 time.sleep(self.pause_s)
                 elapsed = time.monotonic() - began

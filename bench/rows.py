@@ -10,6 +10,8 @@ from bench.row import CommandRow, HeldRow, PlugRow, RequestRow, Row, StartRow, S
 _LENGTHS: Final = {"1.5K": 1536, "4K": 4096, "16K": 16384, "64K": 65536}
 _HEADERS: Final = 36
 _SHORTER: Final = 4
+_TIMES_OUT_S: Final = 5.0
+"""No daemon here waits longer for what a phone owes it."""
 PACKETS: Final = {name: length - _SHORTER - _HEADERS for name, length in _LENGTHS.items()}
 """Names and payloads of the phone's packets; with their headers they are 4 bytes shorter than their names say, so
 that no empty USB packet is due after them."""
@@ -92,7 +94,7 @@ def _processes(quick: bool) -> Iterator[Row]:
     one_window = Figure("more", "MB", own_target=0.3, digits=2)
     yield HeldRow("memory-slow-reader", ("connections=1", "port=1"), (one_window,))
     figures = (Figure("cpu", "us/s", own_target=0, digits=1), Figure("wakes", "/s", own_target=0, digits=1))
-    yield HeldRow("idle", ("connections=200",), figures, pause_s=2 if quick else 10)
+    yield HeldRow("idle", ("connections=200",), figures, pause_s=2 if quick else 10, settle_s=_TIMES_OUT_S)
     yield StartRow("start", (Figure("ready", "ms", own_target=250, digits=0),))
     yield CommandRow("start-list", (Figure("list", "ms", own_target=100, digits=0),))
     yield PlugRow("plug", (Figure("attached", "ms", ratio_target=1.2, digits=2), Figure("slowest", "ms", digits=2)))

@@ -22,6 +22,8 @@ C_PROGRAM: Final = ROOT / "usr/sbin/usbmuxd"
 _C_LIBRARIES: Final = ("libimobiledevice-1.0.so.6", "libplist-2.0.so.3", "libusbmuxd-2.0.so.6")
 _IN_OWN_NAMESPACE: Final = 'mount --bind "$1" /run && mount --bind "$2" /var/lib && shift 2 && exec env "$@"'
 _READY_WITHIN_S: Final = 20.0
+_UEVENTS: Final = 15
+_KERNEL_GROUP: Final = 1
 
 C: Final = "C"
 OURS: Final = "ours"
@@ -66,6 +68,7 @@ class RunningDaemon:
         self.control = folder / "control"
         (folder / "run/udev").mkdir(parents=True)
         (folder / "run/udev/control").touch()  # by this file daemons and libraries know that plugs will be reported
+        self._udev = _udev_socket()
         (folder / "lib").mkdir()
         settings = {
             "LD_PRELOAD": str(tools.fake_library),
@@ -132,6 +135,7 @@ class RunningDaemon:
     def stop(self) -> str:
         """End it. Returns: its name, and all that it has written."""
         self._process.stop()
+        self._udev.close()
         return f"{self.subject}: {self._process.output}"
 
     def _wait_ready(self) -> float:
@@ -152,6 +156,13 @@ class RunningDaemon:
                 return
             time.sleep(0.001)
         raise BenchError(f"does not use the emulated bus: {self.stop()}")
+
+
+def _udev_socket() -> socket.socket:
+    """Hears the kernel of plugs as udev does, by which a daemon knows that udev runs where it can be heard."""
+    udev = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _UEVENTS)
+    udev.bind((0, _KERNEL_GROUP))
+    return udev
 
 
 def _c_command(folder: Path, settings: dict[str, str]) -> list[str]:

@@ -94,6 +94,9 @@ static void wait_for(int sock, const char *type)
     while (strstr(message, type) == NULL);
 }
 
+/* What the last unplug has caused is over before the next plug: nobody is as quick as a program. */
+#define PLUG_PAUSE_US 50000
+
 /* Plugs the phone in and out; counts from there until a client is told that it is attached. */
 void run_plugs(void)
 {
@@ -104,6 +107,7 @@ void run_plugs(void)
     listen_on(sock);
     sample_take(&begin);
     for (int i = 0; i < options.count; i++) {
+        usleep(PLUG_PAUSE_US);
         uint64_t plugged_ns = now_ns();
         control_command("plug 0", &report);
         wait_for(sock, "<string>Attached</string>");

@@ -1,5 +1,6 @@
 """Rules C5, C6 and C34 to C38."""
 
+import gc
 import plistlib
 import struct
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from usbmux.control.message import (
     Listen,
     Notification,
     Paired,
+    PairRecord,
     ReadBuid,
+    ReadPairRecord,
     Reply,
     Request,
     Result,
@@ -268,6 +271,35 @@ def test_waiting_result_and_notifications_at_once_all_heard() -> None:
     session.receive_data(result(1, 0) + attached + odd + DETACHED + plist(0, MessageType="Paired", DeviceID=7))
     events = [session.next_event() for _ in range(5)]
     assert events == [Result(0), Attached(DeviceRecord(5, "s")), Detached(5), Paired(7), None]
+
+
+# What is kept, because it is said again and again
+
+
+def test_idle_asked_the_same_again_answers_are_told_apart_by_their_bytes() -> None:
+    lists = [(DeviceRecord(5, "s"),), (), (DeviceRecord(5, "s"),), (DeviceRecord(6, "s"),)]
+    for devices in lists:
+        entries = [{"DeviceID": each.device_id, "Properties": {"SerialNumber": "s"}} for each in devices]
+        session = ClientSession()
+        session.request(ListDevices())
+        assert hear(session, plist(1, DeviceList=entries)) == DeviceList(devices)
+
+
+def test_idle_asked_the_same_by_other_programs_each_says_who_it_is() -> None:
+    for program in ("one", "other", "one"):
+        data = ClientSession(identity=ClientIdentity(program=program)).request(Connect(5, 22))
+        assert plistlib.loads(data[16:])["ProgName"] == program
+
+
+def test_pair_record_sent_and_read_is_not_kept() -> None:
+    record = b"a private key"
+    session = asked(SavePairRecord("s", record), result(1, 0))
+    session.request(ReadPairRecord("s"))
+    assert hear(session, plist(2, PairRecordData=record)) == PairRecord(record)
+    del session
+    gc.collect()
+    kinds = PairRecord | SavePairRecord
+    assert [kept for kept in gc.get_objects() if isinstance(kept, kinds) and kept.data == record] == []
 
 
 # Reading no further than needed

@@ -70,6 +70,19 @@ def test_timers_deadline_moved_later_is_found_when_the_early_entry_comes_up() ->
     assert wake(timers, 20) == [owner]
 
 
+def test_timers_owners_that_want_nothing_any_more_go_together() -> None:
+    timers, owners, last = Timers[Sleeper](), [Sleeper() for _ in range(5)], Sleeper()
+    for deadline, owner in enumerate(owners):
+        plan(timers, owner, deadline)
+        owner.deadline = None
+    plan(timers, last, 10)
+    assert timers.deadline == 0
+    assert wake(timers, 0) == []
+    assert timers.deadline == 10
+    plan(timers, owners[0], 7)
+    assert timers.deadline == 7
+
+
 def test_timers_deadline_moved_earlier_wakes_once() -> None:
     timers, owner = Timers[Sleeper](), Sleeper()
     plan(timers, owner, 20)

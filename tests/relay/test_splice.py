@@ -1,6 +1,7 @@
 """Names: `program` is the far end of the local socket, `daemon` the far end of the device socket."""
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -9,11 +10,22 @@ from dataclasses import dataclass
 
 import pytest
 
+from usbmux.relay.pipe import Pipe
 from usbmux.relay.splice import Splice
 
 _BUFFER_SIZE = 4096
 _NEVER_S = 3600.0
 _MEBIBYTE = 1 << 20
+
+
+@pytest.fixture(autouse=True, params=["pipes", "copies"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How many bytes at once are moved."""
+    if not hasattr(os, "splice") and request.param == "pipes":
+        pytest.skip("only Linux moves bytes between sockets")
+    if request.param == "copies":
+        monkeypatch.delattr(os, "splice", raising=False)
+    return str(request.param)
 
 
 @dataclass
@@ -287,6 +299,39 @@ async def test_open_cancelled_closes_both_sides() -> None:
         rig.task.cancel()
         assert await _read_to_end(rig.daemon) == b""
         assert await _read_to_end(rig.program) == b""
+
+
+@pytest.mark.asyncio
+async def test_open_many_bytes_at_once_go_through_pipes_and_all_descriptors_are_given_back(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled: list[int] = []
+    fill = Pipe.fill
+
+    def noted_fill(pipe: Pipe, source: socket.socket) -> int:
+        filled.append(fill(pipe, source))
+        return filled[-1]
+
+    monkeypatch.setattr(Pipe, "fill", noted_fill)
+    before = len(os.listdir("/dev/fd"))
+    async with _rig() as rig:
+        writing = asyncio.create_task(_write(rig.program, _noise(_MEBIBYTE)))
+        assert await _read(rig.daemon, _MEBIBYTE) == _noise(_MEBIBYTE)[:_MEBIBYTE]
+        await writing
+    assert (sum(filled) > _MEBIBYTE // 2) == (way == "pipes")
+    assert len(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.asyncio
+async def test_open_many_bytes_wait_sink_breaks_nothing_stays() -> None:
+    before = len(os.listdir("/dev/fd"))
+    async with _rig() as rig:
+        _fill(rig.daemon)
+        await _turns()
+        rig.program.close()
+        rig.daemon.close()
+        await rig.ended()
+    assert len(os.listdir("/dev/fd")) == before
 
 
 @pytest.mark.asyncio

@@ -4,6 +4,7 @@ Rules C2, C3, C5 and C34 to C38 of docs/protocol/control.md.
 """
 
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from usbmux.control import binary_codec, plist_codec
@@ -13,6 +14,7 @@ from usbmux.control.message import (
     ClientIdentity,
     Connect,
     Detached,
+    ListDevices,
     Listen,
     Notification,
     Paired,
@@ -27,6 +29,7 @@ from usbmux.errors import LocalProtocolError, RemoteProtocolError
 
 _TAG_MODULUS: Final = 1 << 32
 _ANONYMOUS: Final = ClientIdentity()
+_LONGEST_KEPT: Final = 4096
 
 
 class ClientState(Enum):
@@ -96,7 +99,8 @@ class ClientSession:
         if self._version == 0:
             message_type, payload = binary_codec.encode(message)
         else:
-            message_type, payload = MessageType.PLIST, plist_codec.encode(message, self._identity)
+            encode = _encode_kept if isinstance(message, _FREQUENT) else plist_codec.encode
+            message_type, payload = MessageType.PLIST, encode(message, self._identity)
         data = Frame(self._version, message_type, tag, payload).encode()
         if len(data) > MAX_FRAME_LENGTH:
             raise LocalProtocolError(f"a request of {len(data)} bytes: daemons take {MAX_FRAME_LENGTH}")
@@ -140,7 +144,7 @@ class ClientSession:
         return self._reader.take_rest()
 
     def _receive_reply(self, frame: Frame, request: Request) -> Reply:
-        message = _decode(frame)
+        message = _decode(frame, is_frequent=isinstance(request, _FREQUENT))
         if frame.tag != self._tag:
             raise RemoteProtocolError(f"reply with tag {frame.tag} instead of {self._tag}")
         if isinstance(message, Attached | Detached | Paired) or not is_answer(message, request):
@@ -171,8 +175,16 @@ class ClientSession:
         self._state = state
 
 
-def _decode(frame: Frame) -> Reply | Notification:
+# A program asks the same again and again, and is mostly answered the same; to work that out takes longer than the rest.
+# Other messages may carry a pair record, and with it keys, which are not to be kept.
+_FREQUENT: Final = (Connect, Listen, ListDevices)
+_encode_kept: Final = lru_cache(maxsize=64)(plist_codec.encode)
+_decode_kept: Final = lru_cache(maxsize=64)(plist_codec.decode_reply)
+
+
+def _decode(frame: Frame, *, is_frequent: bool = False) -> Reply | Notification:
     # The header's version is not looked at: daemons answer in the encoding they prefer, R6 always in binary.
-    if frame.message_type == MessageType.PLIST:
-        return plist_codec.decode_reply(frame.payload)
-    return binary_codec.decode_reply(frame.message_type, frame.payload)
+    if frame.message_type != MessageType.PLIST:
+        return binary_codec.decode_reply(frame.message_type, frame.payload)
+    is_kept = is_frequent and len(frame.payload) <= _LONGEST_KEPT
+    return (_decode_kept if is_kept else plist_codec.decode_reply)(frame.payload)

@@ -41,8 +41,11 @@ class Timers(Generic[OwnerT]):
             heapq.heappush(self._heap, (deadline, next(self._order), owner))
 
     def pop_due(self, now: float) -> OwnerT | None:
-        """Remove and return an owner whose deadline has passed; plan it again after it was handled."""
-        while self._heap and self._heap[0][0] <= now:
+        """Remove and return an owner whose deadline has passed; plan it again after it was handled.
+
+        Entries in front whose owners want nothing any more go too: nobody has to wake for each of them.
+        """
+        while self._heap and (self._heap[0][0] <= now or self._heap[0][2].deadline is None):
             _when, _order, owner = heapq.heappop(self._heap)
             planned = self._planned[id(owner)]
             planned.pop()

@@ -13,11 +13,12 @@ from usbmux.client.aio import AsyncClient
 from usbmux.errors import UsbmuxError
 from usbmux.relay.dialer import Dialer
 from usbmux.relay.mapping import PortMapping
+from usbmux.relay.pipe import PipePool
 from usbmux.relay.splice import Splice
 
 _log = logging.getLogger("usbmux.relay")
 
-DEFAULT_BUFFER_SIZE = 128 * 1024
+DEFAULT_BUFFER_SIZE = 256 * 1024
 DEFAULT_WAIT_S = 30.0
 LOOPBACK = ("127.0.0.1",)
 _BACKLOG = 128
@@ -65,6 +66,7 @@ class Forwarder:
         self._listen_addresses = tuple(listen_addresses)
         self._dialer = Dialer(client, udid=udid, wait_s=wait_s)
         self._scratch = bytearray(buffer_size)
+        self._pipes = PipePool(buffer_size)
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening_ports: list[ListeningPort] = []
@@ -99,6 +101,7 @@ class Forwarder:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._pipes.close()
         self._close_sockets()
 
     async def _listen(self, address: str, mapping: PortMapping) -> None:
@@ -148,7 +151,7 @@ class Forwarder:
             _log.warning("connection from %s to port %d of the phone failed: %s", peer, device_port, error)
             return
         _log.info("connection from %s to port %d of the phone opened", peer, device_port)
-        splice = Splice(local, device, self._scratch)
+        splice = Splice(local, device, self._scratch, self._pipes)
         await splice.run()
         _log.info(
             "connection from %s to port %d of the phone ended: %d bytes to the phone, %d bytes from it",

@@ -36,21 +36,24 @@ async def configure_and_claim(session: UsbSession, *, anew: bool) -> MuxInterfac
     deadline = loop.time() + _RETRY_FOR_S
     while True:
         try:
-            mux = await session.call(_configure, session, anew)
-            await session.claim(mux)
-            # A claim keeps other programs from changing the configuration, but not udev's rules, and those may
-            # have run just before it.
-            await session.call(_check, session, mux)
+            return await session.call(_configure_and_claim, session, anew)
         except UsbDisconnectedError:
             raise
         except UsbError as error:
             if loop.time() >= deadline:
                 raise
             _log.debug("%s: trying again: %s", session.name, error)
-        else:
-            return mux
         await session.release()
         await asyncio.sleep(_RETRY_STEP_S)
+
+
+def _configure_and_claim(session: UsbSession, anew: bool) -> MuxInterface:
+    mux = _configure(session, anew)
+    session.claim(mux)
+    # A claim keeps other programs from changing the configuration, but not udev's rules, and those may have run just
+    # before it.
+    _check(session, mux)
+    return mux
 
 
 def _configure(session: UsbSession, anew: bool) -> MuxInterface:

@@ -1,16 +1,13 @@
 """The bus of real devices, over libusb.
 
 Comings and goings are reported by libusb where udev tells it of them. Elsewhere, as in most containers, the bus is
-listed once a second, each time in a new context: an old one does not look again. Where udev runs it is listed now and
-then as well: a container may show udev's files and yet hear nothing of it.
+listed once a second, each time in a new context: an old one does not look again. Where it is not sure that udev is
+heard, it is listed now and then as well; and once some time after each change, for what was lost among many of them.
 """
 
 import asyncio
 import logging
-import os
-import sys
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Final
 
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
@@ -22,11 +19,11 @@ from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
 from usbmux.usb.event_pump import EventPump, make_event_pump
 from usbmux.usb.libusb_pipe import TransferSizes
 from usbmux.usb.pipe import BusListener
+from usbmux.usb.udev import does_udev_run, is_udev_heard
 from usbmux.usb.worker import Worker
 
 _POLL_INTERVAL_S: Final = 1.0
 _SAFETY_INTERVAL_S: Final = 10.0
-_UDEV_SOCKET: Final = "/run/udev/control"
 
 _log = logging.getLogger("usbmux.usb")
 
@@ -54,7 +51,9 @@ class LibusbBus:
         self._pump: EventPump | None = None
         self._present: dict[_Place, LibusbCandidate] = {}
         self._changes = 0
+        self._is_enumerating = False
         self._rescan_wanted = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, listener: BusListener) -> None:
@@ -73,21 +72,21 @@ class LibusbBus:
             await self.close()
             raise
         interval_s: float | None
-        if self._hotplug and has_hotplug() and _does_udev_run():
+        if self._hotplug and has_hotplug() and does_udev_run():
             self._context = context
             try:
                 self._watch(context)
             except UsbError:
                 await self.close()
                 raise
-            interval_s = _SAFETY_INTERVAL_S
+            interval_s = None if is_udev_heard() else _SAFETY_INTERVAL_S
         else:
             interval_s = _POLL_INTERVAL_S if self._hotplug else None
             if interval_s is not None:
                 _log.info("no udev: looking for devices every %g s", interval_s)
             await self._worker.call(context.close)
             self._rescan_wanted.set()
-        self._spawn(self._scan_now_and_then(interval_s))
+        self._spawn(self._scan_when_wanted(interval_s))
 
     def rescan(self) -> None:
         """Look at once for changes that were not reported."""
@@ -96,6 +95,8 @@ class LibusbBus:
     async def close(self) -> None:
         """Stop reporting and free the bus. The pipes must be closed already."""
         self._listener = None
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -116,26 +117,39 @@ class LibusbBus:
         def changed(_context: Context, device: Device, event: int) -> bool:
             if event == HOTPLUG_DEVICE_LEFT:
                 pump.notify(self._hotplug_left, (device.getBusNumber(), device.getDeviceAddress()))
+            elif self._is_enumerating:
+                pump.notify(self._arrived, read_descriptors(device))
             else:
                 pump.notify(self._hotplug_arrived, read_descriptors(device))
             return False
 
+        self._is_enumerating = True  # what is there already is told of during the call
         with translated("watch the USB bus"):
             context.hotplugRegisterCallback(changed, vendor_id=VENDOR_ID)
+        self._is_enumerating = False
 
     def _hotplug_arrived(self, device: DeviceDescriptors) -> None:
-        self._changes += 1
+        self._note_change()
         self._arrived(device)
 
     def _hotplug_left(self, place: _Place) -> None:
-        self._changes += 1
+        self._note_change()
         self._left(place)
 
-    async def _scan_now_and_then(self, interval_s: float | None) -> None:
+    def _note_change(self) -> None:
+        self._changes += 1
+        self._look_after(_SAFETY_INTERVAL_S)
+
+    def _look_after(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._rescan_wanted.set)
+
+    async def _scan_when_wanted(self, interval_s: float | None) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(interval_s):
-                    await self._rescan_wanted.wait()
+            if interval_s is not None:
+                self._look_after(interval_s)
+            await self._rescan_wanted.wait()
             self._rescan_wanted.clear()
             changes = self._changes
             try:
@@ -210,8 +224,3 @@ def _list_devices() -> list[DeviceDescriptors]:
             return [read_descriptors(device) for device in devices if device.getVendorID() == VENDOR_ID]
     finally:
         context.close()
-
-
-def _does_udev_run() -> bool:
-    # Other systems tell libusb themselves.
-    return not sys.platform.startswith("linux") or os.access(_UDEV_SOCKET, os.F_OK)

@@ -6,6 +6,7 @@ locks nor descriptors nor threads, so one that hangs holds up nobody else.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError, UsbTimeoutError
@@ -61,29 +62,30 @@ class UsbSession:
         Raises:
             UsbError: The device is gone or may not be opened. `close` is due all the same.
         """
-        await self.call(self._open_context)
-        assert self._context is not None
-        self._pump = make_event_pump(self._context, self._loop)
+        context = await self.call(self._open)
+        self._pump = make_event_pump(context, self._loop)
         self._pump.start()
-        await self.call(self._open_device, self._context)
 
     async def call(self, function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
         """Call something slow that concerns this device; even when cancelled, return only after it has ended."""
         return await self._worker.call(function, *arguments)
 
-    async def claim(self, mux: MuxInterface) -> None:
-        """Claim the mux interface in the configuration that is in force.
+    def claim(self, mux: MuxInterface) -> None:
+        """Claim the mux interface in the configuration that is in force. Slow: leave it to `call`.
 
         Raises:
             UsbError: Somebody else has it, or the configuration has changed.
         """
-        await self.call(self._claim, mux)
+        handle = self.handle
+        with translated(f"claim interface {mux.number} of {self.name}"):
+            handle.claimInterface(mux.number)
+            self._claimed = mux.number
+            if mux.alternate_setting != 0:
+                handle.setInterfaceAltSetting(mux.number, mux.alternate_setting)
 
     async def release(self) -> None:
         """Give a claimed interface back; nothing happens if there is none."""
-        if self._claimed is not None:
-            await self.call(_release, self.handle, self._claimed)
-            self._claimed = None
+        await self.call(self._release)
 
     async def control_read(self, request_type: int, request: int, value: int, index: int, length: int) -> bytes:
         """One control transfer to the host, at most 1 s.
@@ -136,43 +138,44 @@ class UsbSession:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        if self._handle is not None:
-            await self.release()
         if self._pump is not None:
             # Its descriptor must leave the loop before closing the handle lets the number be used again.
             self._pump.stop()
             self._pump = None
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            await self.call(handle.close)
+        handle = self._handle
         if self._context is not None:
-            context, self._context = self._context, None
-            await self.call(context.close)
+            await self.call(self._close_all, self._context)
         self._worker.stop()
         # Up to here the handle is kept: a context that is being closed in one thread while the last reference to
         # something of it goes in another trips over an assertion of the binding.
         del handle
 
-    def _open_context(self) -> None:
-        self._context = open_context()
+    def _close_all(self, context: Context) -> None:
+        self._release()
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+        context.close()
+        self._context = None
 
-    def _open_device(self, context: Context) -> None:
+    def _release(self) -> None:
+        claimed, self._claimed = self._claimed, None
+        if self._handle is None or claimed is None:
+            return
+        # If it cannot be done the device is gone, and the claim with it; or closing the handle releases it anyway.
+        with suppress(UsbError), translated("release the interface"):
+            self._handle.releaseInterface(claimed)
+
+    def _open(self) -> Context:
+        self._context = context = open_context()
         for candidate in context.getDeviceList(skip_on_error=True):
             if candidate.getBusNumber() != self.device.bus or candidate.getDeviceAddress() != self.device.address:
                 continue
             with translated(f"open {self.name}"):
                 if _is_same(read_descriptors(candidate), self.device):
                     self._handle = candidate.open()
-                    return
+                    return context
         raise UsbDisconnectedError(f"cannot open {self.name}: the device is gone")
-
-    def _claim(self, mux: MuxInterface) -> None:
-        handle = self.handle
-        with translated(f"claim interface {mux.number} of {self.name}"):
-            handle.claimInterface(mux.number)
-            self._claimed = mux.number
-            if mux.alternate_setting != 0:
-                handle.setInterfaceAltSetting(mux.number, mux.alternate_setting)
 
 
 def _is_same(found: DeviceDescriptors, expected: DeviceDescriptors) -> bool:
@@ -182,15 +185,6 @@ def _is_same(found: DeviceDescriptors, expected: DeviceDescriptors) -> bool:
         expected.product_id,
         expected.configurations,
     )
-
-
-def _release(handle: Handle, interface: int) -> None:
-    try:
-        with translated("release the interface"):
-            handle.releaseInterface(interface)
-    except UsbError:
-        # The device is gone, and the claim with it; or closing the handle releases it anyway.
-        return
 
 
 def _control_result(transfer: Transfer, doing: str) -> bytes:

@@ -1,5 +1,7 @@
 """Comings and goings over the real libusb. Run by tests/usb/test_on_usbfs.py."""
 
+import threading
+
 import pytest
 
 from tests.usb.usbfs.device import UsbfsDevice
@@ -96,6 +98,7 @@ async def test_polling_rescan_reports_before_the_next_second(
 async def test_hotplug_that_says_nothing_changes_are_found_all_the_same(
     monkeypatch: pytest.MonkeyPatch, host: UsbfsHost, phone: UsbfsDevice
 ) -> None:
+    monkeypatch.setattr("usbmux.usb.libusb.is_udev_heard", lambda: False)
     monkeypatch.setattr("usbmux.usb.libusb._SAFETY_INTERVAL_S", 0.05)
     arrivals = Arrivals()
     bus = LibusbBus()
@@ -106,6 +109,41 @@ async def test_hotplug_that_says_nothing_changes_are_found_all_the_same(
     host.remove(phone, is_told=False)
     await until(lambda: not arrivals.present)
 
+    await bus.close()
+
+
+@pytest.mark.asyncio
+async def test_hotplug_heard_what_was_not_told_with_a_change_is_found_after_it(
+    monkeypatch: pytest.MonkeyPatch, host: UsbfsHost, phone: UsbfsDevice
+) -> None:
+    monkeypatch.setattr("usbmux.usb.libusb.is_udev_heard", lambda: True)
+    monkeypatch.setattr("usbmux.usb.libusb._SAFETY_INTERVAL_S", 0.05)
+    arrivals = Arrivals()
+    bus = LibusbBus()
+    await bus.start(arrivals)
+
+    host.plug(phone, is_told=False)
+    host.plug(UsbfsDevice(phone.kind, name="1-3"))
+
+    await until(lambda: len(arrivals.present) == 2)
+    await bus.close()
+
+
+@pytest.mark.asyncio
+async def test_hotplug_heard_nothing_changes_bus_is_never_listed(
+    monkeypatch: pytest.MonkeyPatch, host: UsbfsHost, phone: UsbfsDevice
+) -> None:
+    monkeypatch.setattr("usbmux.usb.libusb.is_udev_heard", lambda: True)
+    monkeypatch.setattr("usbmux.usb.libusb._SAFETY_INTERVAL_S", 0.0)
+    listed = threading.Event()
+    monkeypatch.setattr("usbmux.usb.libusb._list_devices", listed.set)
+    host.plug(phone)
+    arrivals = Arrivals()
+    bus = LibusbBus()
+    await bus.start(arrivals)
+    await (await (await arrivals.first()).open()).close()  # many turns of the loop
+
+    assert not listed.is_set()
     await bus.close()
 
 
