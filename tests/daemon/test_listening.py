@@ -17,10 +17,12 @@ from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.pairing import PairRecordStore
+from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
 from usbmux.daemon.policy import WHOLE_VIEW
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
+from usbmux.daemon.socket_watch import make_socket_watch
 from usbmux.daemon.unread import MAX_UNREAD, Unread
 from usbmux.testing import SimulatedPhone
 from usbmux.usb.pipe import UsbDeviceInfo
@@ -154,6 +156,8 @@ class Host:
         self.registry = DeviceRegistry()
         self.answerer = RequestAnswerer(self.registry, PairRecordStore(directory))
         self.farewells = Farewells(asyncio.get_running_loop())
+        self.watch = make_socket_watch(asyncio.get_running_loop())
+        self.patience = Patience(asyncio.get_running_loop(), timeout_s=60)
         self.counts = Counts()
         self.complaints = Complaints(asyncio.get_running_loop().time)
         self.unread = Unread()

@@ -32,6 +32,7 @@ from usbmux.mux.tcp_state import EDGES, TcpState
 _MASK: Final = 0xFFFFFFFF
 _ACK: Final = int(Flags.ACK)  # plain numbers: to combine flags takes longer than all else that is done with a packet
 _RST: Final = int(Flags.RST)
+_SYN: Final = int(Flags.SYN)
 _SYN_ACK: Final = int(Flags.SYN | Flags.ACK)
 
 
@@ -241,13 +242,13 @@ class TcpConnection:
         """The SYN, RST or acknowledgement that is due, if it still is."""
         if self._reset_due is not None:
             text, self._reset_due = self._reset_due, None
-            return self._segment(Flags.RST, text)
+            return self._segment(_RST, text)
         if self._syn_due:
             self._syn_due = False
-            segment = self._segment(Flags.SYN)
+            segment = self._segment(_SYN)
             self.snd_nxt = seq_add(self.snd_nxt, 1)
             return segment
-        return self._segment(Flags.ACK) if self.wants_control else None
+        return self._segment(_ACK) if self.wants_control else None
 
     def take_data(self, max_count: int) -> tuple[int, bytes | memoryview | PacketBuffer] | None:
         """The queued data that goes out now: at most `max_count` bytes and never beyond the phone's window.
@@ -295,7 +296,7 @@ class TcpConnection:
         self._note_acknowledgement()
         return seq
 
-    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+    def _segment(self, flags: int, payload: bytes | memoryview = b"") -> Segment:
         self._note_acknowledgement()
         return Segment(self.local_port, self.remote_port, self.snd_nxt, self.rcv_taken, flags, self.rcv_wnd, payload)
 

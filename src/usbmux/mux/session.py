@@ -86,22 +86,26 @@ class MuxSession:
         index = offset = 0
         while index < len(pieces):
             self._now = now
-            if self._is_ordinary and not self._reader.pending:
+            is_run_over = self._is_ordinary and not self._reader.pending
+            if is_run_over:
                 index, offset = self._run.take(pieces, index, offset, self._link_count, now)
                 if index == len(pieces):
                     break
-            self.receive_data(memoryview(pieces[index])[offset:], now)
+            self._receive(memoryview(pieces[index])[offset:], now, is_run_over=is_run_over)
             index, offset = index + 1, 0
 
     def receive_data(self, data: bytes | memoryview, now: float) -> None:
         """Take the bytes of one bulk IN transfer, however the packets are split over transfers."""
+        self._receive(data, now, is_run_over=False)
+
+    def _receive(self, data: bytes | memoryview, now: float, *, is_run_over: bool) -> None:
         if self.state is SessionState.FAILED:
             return
         self._now = now
         try:
             if self.state is SessionState.HANDSHAKE:
                 data = self._receive_during_handshake(data)
-            self._receive_packets(memoryview(data))
+            self._receive_packets(memoryview(data), is_run_over)
         except RemoteProtocolError as error:
             shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
             self._resynchronise(f"{error}{shown}", now)
@@ -266,6 +270,7 @@ class MuxSession:
             connection = event.connection
             del self._connections[connection.local_port]
             self._egress.forget(connection)
+            self._timers.forget(connection)
             # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
             if connection.wants_control:
                 self._unsent_resets[connection.local_port] = connection
@@ -318,18 +323,22 @@ class MuxSession:
         self._emit(HandshakeCompleted(version.major))
         return rest
 
-    def _receive_packets(self, data: memoryview) -> None:
+    def _receive_packets(self, data: memoryview, is_run_over: bool) -> None:
+        """`is_run_over` is whether the first packet was found not to be ordinary."""
         reader, offset, end = self._reader, 0, len(data)
         is_new = not reader.pending
         while offset < end:
-            if reader.version == 2 and not reader.pending:
+            is_whole = not reader.pending
+            if is_whole and reader.version == 2 and not is_run_over:
                 _index, offset = self._run.take((data,), 0, offset, self._link_count, self._now)
                 if _index:
                     break
+            is_run_over = False
             raw, offset = reader.next_raw(data, offset)
             if raw is not None:
                 is_new = True
-                if reader.version == 1 or not self._run.take((raw,), 0, 0, self._link_count, self._now)[0]:
+                # A run has been tried with it, unless it came in parts.
+                if is_whole or reader.version == 1 or not self._run.take((raw,), 0, 0, self._link_count, self._now)[0]:
                     self._receive_packet(raw)
         if reader.pending or self._packet_deadline is not None:
             self._limit_packet(self._now, is_new=is_new)
