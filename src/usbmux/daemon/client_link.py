@@ -126,6 +126,7 @@ class ClientLink:
 
     def start(self) -> None:
         """Begin to read requests. Most clients have asked already when they are accepted."""
+        self._receive()
         self._serve()
 
     def notify(self, message: Notification) -> None:
@@ -176,7 +177,7 @@ class ClientLink:
         self._serve()
 
     def _receive(self) -> bool:
-        """Read some of what the client has sent; whether it was anything."""
+        """Read some of what the client has sent; whether that was anything."""
         try:
             data = self._sock.recv(READ_SIZE)
         except BlockingIOError:
@@ -282,7 +283,9 @@ class ClientLink:
         """See `SocketOwner`."""
         self._has_input = True
         self._has_input_end = self._has_input_end or ends
-        self._serve()
+        if not self._is_busy():
+            self._receive()
+            self._serve()
 
     def room_came(self) -> None:
         """See `SocketOwner`."""

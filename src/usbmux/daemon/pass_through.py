@@ -102,7 +102,8 @@ class PassThrough:
         self._stream.set_handler(self)
         self._watch.add(self._sock, self)
         self._flush_backlog()
-        self.stream_room_opened()
+        if self._early or not self._stream.send_room:
+            self.stream_room_opened()
 
     def close(self, reason: str) -> None:
         """End both sides now, whatever is under way."""
@@ -193,12 +194,13 @@ class PassThrough:
             taken = self._write(pieces)
             if self._deaf:
                 return
-            if rest := _behind(pieces, taken):
-                self._backlog.extendleft(reversed(rest))
+            if taken < sum(map(len, pieces)):
+                self._backlog.extendleft(reversed(_behind(pieces, taken)))
                 self._want_room(True)
                 return
-        self._want_room(False)
-        self.client_stalls.end()
+        if self._wants_room:
+            self._want_room(False)
+            self.client_stalls.end()
 
     def _want_room(self, wanted: bool) -> None:
         if self._wants_room != wanted:
