@@ -27,13 +27,10 @@ _PLAIN_KEYS = st.text("ABCabc ", min_size=1)
 _PLAIN_VALUES = st.text(" !%'-;=?~", max_size=8) | st.integers(0, 10**18 - 1)
 _ANY_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=8)
 _ODD_VALUES = _ANY_TEXT | st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=4) | st.booleans()
-_PIECES = st.sampled_from(
-    [
-        "<key>", "</key>", "<string>", "</string>", "<integer>", "</integer>", "<dict>", "</dict>", "<array>",
-        "</array>", "<plist>", '<plist version="1.0">', "</plist>", "<string/>", "<true/>", "<!-- -->", "<![CDATA[", "]]>",
-        "&lt;", "&#65;", "&amp;", _HEAD, _TYPE, "\n", "\r\n", "\t", " ", "0", "00", "-", "+", "0x1", "1", "a", "A b", "é", "\0",
-    ]
-)  # fmt: skip
+_TAGS = "<key> </key> <string> </string> <integer> </integer> <dict> </dict> <array> </array> <plist> </plist>"
+_MARKS = "<string/> <true/> <![CDATA[ ]]> <!----> &lt; &#65; &amp; 0 00 - + 0x1 1 a é"
+_WORDS = [_HEAD, _TYPE, '<plist version="1.0">', "A b", "\n", "\r\n", "\t", " ", "\0"]
+_PIECES = st.sampled_from([*_TAGS.split(), *_MARKS.split(), *_WORDS])
 
 
 def _check_both_agree(payload: bytes) -> None:

@@ -8,6 +8,7 @@ window, because it is not acknowledged (T9).
 import asyncio
 import logging
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -36,7 +37,7 @@ class PassThrough:
         greeting: Bytes for the client that go before the phone's: the result of its Connect.
         early: What the client sent behind its Connect.
         linger_s: How long a client that is gone may leave input that the phone does not take.
-        on_end: Called once, when the socket is given up.
+        on_end: Called once, when the socket is given up, with what the stream has moved.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class PassThrough:
         greeting: bytes,
         early: bytes,
         linger_s: float,
-        on_end: Callable[[], None],
+        on_end: Callable[[Traffic], None],
     ) -> None:
         self.udid: str = stream.udid
         self.bytes_to_phone = 0
         self.bytes_from_phone = 0
-        self.phone_stalls: Stalls = Stalls(loop.time)
-        self.client_stalls: Stalls = Stalls(loop.time)
+        self.phone_stalls: Stalls = Stalls(time.monotonic)
+        self.client_stalls: Stalls = Stalls(time.monotonic)
         self._loop: Final = loop
         self._watch: Final = watch
         self._intake: Final = intake
@@ -301,7 +302,7 @@ class PassThrough:
             self._sock.close()
         else:
             self._farewells.say(self._sock)
-        self._on_end()
+        self._on_end(self)
 
 
 def _behind(pieces: list[memoryview | bytes], taken: int) -> list[memoryview | bytes]:

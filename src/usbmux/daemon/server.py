@@ -6,6 +6,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usbmux import __version__
@@ -19,7 +20,7 @@ from usbmux.daemon.attendant import DeviceAttendant
 from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.client_table import ClientTable, ServedClient
 from usbmux.daemon.complaints import Complaints
-from usbmux.daemon.counts import Counts
+from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.intake import Intake
@@ -251,7 +252,7 @@ class Daemon:
             sock.close()
             return
         client = ClientLink(self._loop, self, sock, self._last_number, peer, self._policy.view(peer, permission))
-        self.clients.add(ServedClient(client.number, peer, address, self._loop.time(), client))
+        self.clients.add(ServedClient(client.number, peer, address, time.monotonic(), client))
         client.start()
 
     def client_ended(self, client: ClientLink) -> None:
@@ -267,11 +268,6 @@ class Daemon:
             fields = {"client": client.number, "peer": client.peer, "udid": stream.udid}
             logger.info("%s: connected to %s", client, stream, extra=fields)
 
-        def ended() -> None:
-            self.counts.stream_ended(pass_through, self._loop.time())
-            self.clients.remove(client.number)
-            self._admission.release(client.peer.uid)
-
         pass_through = PassThrough(
             self._loop,
             self.watch,
@@ -282,7 +278,12 @@ class Daemon:
             greeting=greeting,
             early=early,
             linger_s=self._settings.mux.linger_s,
-            on_end=ended,
+            on_end=partial(self._stream_ended, client.number, client.peer.uid),
         )
         self.clients.hand_over(client.number, pass_through)
         pass_through.start()
+
+    def _stream_ended(self, number: int, uid: int | None, traffic: Traffic) -> None:
+        self.counts.stream_ended(traffic, time.monotonic())
+        self.clients.remove(number)
+        self._admission.release(uid)
