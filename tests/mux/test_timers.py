@@ -113,6 +113,18 @@ def test_timers_two_alternating_deadlines_keep_a_bounded_number_of_entries() -> 
     assert wake(timers, 9.99 + 30) == [owner]
 
 
+def test_timers_many_deadlines_withdrawn_one_wake_is_enough_for_all() -> None:
+    timers, owners, waiting = Timers[Sleeper](), [Sleeper() for _ in range(200)], Sleeper()
+    for tick, owner in enumerate(owners):
+        plan(timers, owner, 10 + tick)
+    plan(timers, waiting, 500)
+    for owner in owners:
+        plan(timers, owner, None)
+    assert wake(timers, 10) == []
+    assert timers.deadline == 500
+    assert wake(timers, 500) == [waiting]
+
+
 def test_timers_owner_forgotten_does_not_wake_and_is_not_kept() -> None:
     timers, owner, other = Timers[Sleeper](), Sleeper(), Sleeper()
     plan(timers, owner, 20)

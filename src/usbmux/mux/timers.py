@@ -62,7 +62,8 @@ class Timers(Generic[OwnerT]):
 
     def pop_due(self, now: float) -> OwnerT | None:
         """Remove and return an owner whose deadline has passed; plan it again after it was handled."""
-        while self._heap and self._heap[0][0] <= now:
+        # What comes up next and needs nobody any more is removed too, so that nobody wakes for it.
+        while self._heap and (self._heap[0][0] <= now or self._is_void(self._heap[0][1])):
             _when, number = heapq.heappop(self._heap)
             owner = self._owners.pop(number, None)
             if owner is None:
@@ -75,3 +76,7 @@ class Timers(Generic[OwnerT]):
                 return owner
             self.plan(owner)
         return None
+
+    def _is_void(self, number: int) -> bool:
+        owner = self._owners.get(number)
+        return owner is None or owner.deadline is None
