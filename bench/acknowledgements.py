@@ -17,7 +17,7 @@ from unittest.mock import patch
 from tests.support.timed_link import TimedLink
 from usbmux.mux import session as session_module
 from usbmux.mux.connection import TcpConnection
-from usbmux.mux.segment import Flags, Segment, seq_diff
+from usbmux.mux.segment import Segment, seq_diff
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing.device_connection import DeviceConnection
 from usbmux.testing.options import PhoneOptions
@@ -32,7 +32,7 @@ class FollowingConnection(TcpConnection):
     Exists only here, to be measured. The window opens in the steps in which the engine acknowledges.
     """
 
-    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+    def _segment(self, flags: int, payload: bytes | memoryview = b"") -> Segment:
         segment = super()._segment(flags, payload)
         untaken = seq_diff(self.rcv_nxt, self.rcv_taken)
         return segment._replace(ack=self.rcv_nxt, window=self.rcv_wnd - untaken)

@@ -98,6 +98,39 @@ async def test_syn_answered_after_the_timeout_phone_is_told_and_daemon_goes_on(s
     await harness.quiet()
 
 
+@pytest.mark.parametrize("asks_before", [False, True])
+async def test_client_goes_while_it_waits_for_the_phone_phone_is_told_once_it_accepts(
+    serve: Serve, asks_before: bool
+) -> None:
+    may_accept, ended, heard = asyncio.Event(), asyncio.Event(), bytearray()
+
+    async def accept_late(stream: PhoneStream) -> None:
+        await may_accept.wait()
+        stream.accept()
+        heard.extend(await stream.read(100))
+        await stream.wait_closed()
+        ended.set()
+
+    harness = await serve(SimulatedPhone(UDID, ports={7: AcceptsLate(accept_late)}))
+    await harness.attached()
+    client = await harness.client()
+    if asks_before:
+        await client.send(encode({"MessageType": "ListListeners"}))
+        await client.receive_properties(1)
+    await client.send(connect_request(1, 7))
+    link = harness.daemon.registry.link(1)
+    assert link is not None
+    await until(lambda: link.handlers)
+    await client.send(b"last words")
+    client.close()
+    await turns()
+    may_accept.set()
+    await asyncio.wait_for(ended.wait(), 5)
+    assert heard == b"last words"
+    await until(lambda: not harness.daemon.client_count)
+    await harness.quiet()
+
+
 @pytest.mark.parametrize("length", [1, 1000, 65536, 500_000])
 async def test_bytes_right_behind_connect_reach_the_phone_first(serve: Serve, length: int) -> None:
     harness = await serve(SimulatedPhone(UDID, ports={7: echo}, options=PhoneOptions(window=8192)))

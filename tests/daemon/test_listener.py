@@ -171,10 +171,11 @@ class RefusingSocket(socket.socket):
 
     failures: list[OSError]
 
-    def accept(self) -> tuple[socket.socket, object]:
+    def _accept(self) -> tuple[int, object]:
         if self.failures:
             raise self.failures.pop(0)
-        return super().accept()
+        accepted: tuple[int, object] = super()._accept()  # type: ignore[misc]
+        return accepted
 
 
 @pytest.mark.parametrize("number", [errno.ENFILE, errno.EPERM, errno.EPROTO, errno.ENOMEM])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import plistlib
 import socket
 from typing import TYPE_CHECKING, cast
@@ -17,10 +18,12 @@ from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.pairing import PairRecordStore
+from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
 from usbmux.daemon.policy import WHOLE_VIEW
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
+from usbmux.daemon.socket_watch import make_socket_watch
 from usbmux.daemon.unread import MAX_UNREAD, Unread
 from usbmux.testing import SimulatedPhone
 from usbmux.usb.pipe import UsbDeviceInfo
@@ -154,6 +157,8 @@ class Host:
         self.registry = DeviceRegistry()
         self.answerer = RequestAnswerer(self.registry, PairRecordStore(directory))
         self.farewells = Farewells(asyncio.get_running_loop())
+        self.watch = make_socket_watch(asyncio.get_running_loop())
+        self.patience = Patience(asyncio.get_running_loop(), timeout_s=60)
         self.counts = Counts()
         self.complaints = Complaints(asyncio.get_running_loop().time)
         self.unread = Unread()
@@ -173,28 +178,34 @@ class PipelessLink:
     info = UsbDeviceInfo(UDID, 0x12A8, 1, 480_000_000, "1-1")
 
 
-class StuffedSocket(socket.socket):
-    """A socket whose peer can be told not to read."""
+class CountingSocket(socket.socket):
+    """A socket that counts what is written to it."""
 
-    is_stuffed = False
     writes = 0
 
     def send(self, *arguments: object) -> int:
-        if self.is_stuffed:
-            raise BlockingIOError
         self.writes += 1
         return super().send(*arguments)  # type: ignore[arg-type]
 
 
-def linked(directory: Path) -> tuple[Host, StuffedSocket, RawClient]:
+def linked(directory: Path) -> tuple[Host, CountingSocket, RawClient]:
     """A client link without a daemon around it."""
     host = Host(directory)
     near, far = socket.socketpair()
-    sock = StuffedSocket(fileno=near.detach())
+    sock = CountingSocket(fileno=near.detach())
     sock.setblocking(False)
     far.setblocking(False)
     ClientLink(asyncio.get_running_loop(), host, sock, 1, Peer(), WHOLE_VIEW).start()
     return host, sock, RawClient(far)
+
+
+def stuff(sock: socket.socket) -> int:
+    """Write until nothing more is taken; how much that was."""
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            count += socket.socket.send(sock, bytes(65536))
+    return count
 
 
 async def test_phones_attached_listen_is_answered_by_a_single_write(tmp_path: Path) -> None:
@@ -212,11 +223,11 @@ async def test_phones_attached_listen_is_answered_by_a_single_write(tmp_path: Pa
 async def test_listener_is_being_sent_away_and_a_phone_comes_it_is_not_told(tmp_path: Path) -> None:
     host, sock, client = linked(tmp_path)
     await client.listen()
-    sock.is_stuffed = True
+    stuffing = stuff(sock)
     await client.send(encode(dict(LISTEN), 5))
     await turns(5)
     host.registry.attach(cast(DeviceLink, PipelessLink()))
-    sock.is_stuffed = False
+    await client.receive_exactly(stuffing)
     await client.expect_result(1, tag=5)
     assert await client.receive_to_end() == b""
     client.close()

@@ -131,6 +131,36 @@ async def test_end_comes_with_the_input_or_behind_it_is_told(
             edge_watch.remove(near)
 
 
+async def test_added_again_for_another_owner_it_alone_is_told_what_is_so_already(
+    watch: SocketWatch, pair: SocketPair
+) -> None:
+    near, far = pair
+    before, after = Owner(), Owner()
+    watch.add(near, before)
+    far.send(b"one")
+    await until(lambda: before.inputs)
+    watch.add(near, after)
+    await until(lambda: after.inputs)
+    assert near.recv(10) == b"one"
+    watch.want_input(near)
+    far.send(b"two")
+    await until(lambda: after.inputs == 2)
+    assert before.inputs == 1
+
+
+async def test_hung_up_and_added_again_for_another_owner_it_is_told_too(
+    edge_watch: EdgeWatch, pair: SocketPair
+) -> None:
+    near, far = pair
+    before, after = Owner(), Owner()
+    edge_watch.add(near, before)
+    far.close()
+    await until(lambda: before.hang_ups)
+    edge_watch.add(near, after)
+    await until(lambda: after.hang_ups)
+    assert after.knows_end
+
+
 async def test_input_before_it_is_watched_is_told(watch: SocketWatch, pair: SocketPair) -> None:
     near, far = pair
     far.send(b"early")

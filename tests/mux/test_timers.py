@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 from hypothesis import given, settings
@@ -123,6 +124,43 @@ def test_timers_two_alternating_deadlines_keep_a_bounded_number_of_entries() -> 
         assert len(timers._heap) <= 2
     assert wake(timers, 9.99 + 29.9) == []
     assert wake(timers, 9.99 + 30) == [owner]
+
+
+def test_timers_many_deadlines_withdrawn_one_wake_is_enough_for_all() -> None:
+    timers, owners, waiting = Timers[Sleeper](), [Sleeper() for _ in range(200)], Sleeper()
+    for tick, owner in enumerate(owners):
+        plan(timers, owner, 10 + tick)
+    plan(timers, waiting, 500)
+    for owner in owners:
+        plan(timers, owner, None)
+    assert wake(timers, 10) == []
+    assert timers.deadline == 500
+    assert wake(timers, 500) == [waiting]
+
+
+def test_timers_owner_forgotten_does_not_wake_and_is_not_kept() -> None:
+    timers, owner, other = Timers[Sleeper](), Sleeper(), Sleeper()
+    plan(timers, owner, 20)
+    plan(timers, owner, 10)
+    plan(timers, other, 15)
+    owner.deadline = None
+    timers.forget(owner)
+    kept = weakref.ref(owner)
+    del owner
+    assert kept() is None
+    assert wake(timers, 30) == [other]
+    assert timers.deadline is None
+
+
+def test_timers_many_are_forgotten_few_entries_are_kept() -> None:
+    timers, waiting = Timers[Sleeper](), Sleeper()
+    plan(timers, waiting, 5)
+    for tick in range(1000):  # connections that are answered, and end, long before their deadline
+        owner = Sleeper()
+        plan(timers, owner, 10 + tick)
+        timers.forget(owner)
+        assert len(timers._heap) < 100
+    assert wake(timers, 2000) == [waiting]
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(1, 30)), st.integers(0, 5)))

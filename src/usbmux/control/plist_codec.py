@@ -6,9 +6,10 @@ happens here and in `binary_codec` only.
 
 from collections.abc import Mapping
 from errno import EINVAL
+from functools import lru_cache
 from typing import Final, assert_never
 
-from usbmux.control import property_list
+from usbmux.control import flat_plist, property_list
 from usbmux.control.message import (
     MAX_TEXT_LENGTH,
     Attached,
@@ -65,6 +66,10 @@ def decode_request(payload: bytes) -> tuple[Request, ClientIdentity]:
     Raises:
         InvalidRequestError: It cannot be understood.
     """
+    try:
+        return _decode_flat_request(payload)
+    except _NotFlatError:
+        pass
     try:
         properties = property_list.load(payload)
     except RemoteProtocolError as error:
@@ -185,6 +190,19 @@ def _swap_port(port: int) -> int:
 
 
 # Properties to messages
+
+
+class _NotFlatError(Exception):
+    """Raised, because what is returned would be kept, and with it a pair record and its keys."""
+
+
+@lru_cache(maxsize=64)
+def _decode_flat_request(payload: bytes) -> tuple[Request, ClientIdentity]:
+    """Kept, because a program asks the same again and again, byte for byte."""
+    properties = flat_plist.load(payload)
+    if properties is None:
+        raise _NotFlatError
+    return _decode_request(properties), _decode_identity(properties)
 
 
 def _decode_request(properties: Properties) -> Request:

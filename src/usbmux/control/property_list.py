@@ -9,6 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from usbmux.control import flat_plist
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 
 _BINARY_MAGIC: Final = b"bplist"
@@ -27,6 +28,8 @@ def load(payload: bytes) -> Mapping[object, object]:
     Raises:
         RemoteProtocolError: It is not a property list, or not a dictionary.
     """
+    if (flat := flat_plist.load(payload)) is not None:
+        return flat
     value = _load(payload)
     if not isinstance(value, dict):
         raise RemoteProtocolError("not a dictionary", payload[:_HEAD_LENGTH])

@@ -6,13 +6,14 @@ Rules C2, C3, C5, C13, C28 and C31 to C33 of docs/protocol/control.md.
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from usbmux.control import binary_codec, plist_codec
 from usbmux.control.frame import MAX_FRAME_LENGTH, Frame, FrameReader, MessageType
 from usbmux.control.message import (
     ClientIdentity,
     Connect,
+    DeviceList,
     InvalidRequestError,
     Listen,
     Notification,
@@ -25,6 +26,9 @@ from usbmux.control.message import (
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 
 _NOTIFICATION_TAG: Final = 0
+_NOBODY: Final = ClientIdentity()
+_PLIST: Final = int(MessageType.PLIST)  # plain numbers, because to read a member takes as long as to call a function
+_BINARY_REQUESTS: Final = frozenset({int(MessageType.CONNECT), int(MessageType.LISTEN)})
 
 
 class ServerState(Enum):
@@ -41,6 +45,8 @@ class ServerState(Enum):
     CLOSING = "closing"
     """The client broke the protocol; what it still sends is dropped."""
 
+    __hash__ = object.__hash__  # as good, and without a call
+
 
 _EDGES: Final = {
     ServerState.COMMAND: {ServerState.CONNECTING, ServerState.LISTENING, ServerState.CLOSING},
@@ -51,8 +57,7 @@ _EDGES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RequestReceived:
+class RequestReceived(NamedTuple):
     """A request that waits for `ServerSession.reply`."""
 
     request: Request
@@ -68,8 +73,7 @@ class RequestInvalid:
     """For the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PendingRequest:
+class _PendingRequest(NamedTuple):
     tag: int
     is_plist: bool
     request: Request | None
@@ -86,7 +90,7 @@ class ServerSession:
     def __init__(self) -> None:
         self._state = ServerState.COMMAND
         self._reader = FrameReader(MAX_FRAME_LENGTH)
-        self._identity = ClientIdentity()
+        self._identity = _NOBODY
         self._pending: _PendingRequest | None = None
         self._is_plist_seen = False
         self._is_listener_plist = False
@@ -139,7 +143,7 @@ class ServerSession:
             raise LocalProtocolError(f"{type(message).__name__} is no answer to {type(pending.request).__name__}")
         data = _encode(message, pending.is_plist, pending.tag)
         self._pending = None
-        self._advance(pending, is_success=message == Result(ResultCode.OK))
+        self._advance(pending, is_success=isinstance(message, Result) and not message.code)
         return data
 
     def notify(self, message: Notification) -> bytes:
@@ -164,9 +168,9 @@ class ServerSession:
 
     def _receive_frame(self, frame: Frame) -> RequestReceived | RequestInvalid:
         is_version_known = frame.version in (0, 1)
-        if is_version_known and frame.message_type == MessageType.PLIST:
+        if is_version_known and frame.message_type == _PLIST:
             self._is_plist_seen = True
-        is_binary_request = is_version_known and frame.message_type in (MessageType.CONNECT, MessageType.LISTEN)
+        is_binary_request = is_version_known and frame.message_type in _BINARY_REQUESTS
         is_plist = self._is_plist_seen and not is_binary_request
         try:
             request = self._decode(frame, is_version_known)
@@ -183,7 +187,7 @@ class ServerSession:
             raise InvalidRequestError(ResultCode.BAD_COMMAND, "a command on a listening connection")
         if not is_version_known:
             raise InvalidRequestError(ResultCode.BAD_VERSION, f"protocol version {frame.version}")
-        if frame.message_type != MessageType.PLIST:
+        if frame.message_type != _PLIST:
             return binary_codec.decode_request(frame.message_type, frame.payload)
         request, self._identity = plist_codec.decode_request(frame.payload)
         return request
@@ -203,13 +207,29 @@ class ServerSession:
 
 
 def _encode(message: Reply | Notification, is_plist: bool, tag: int) -> bytes:
+    match message:
+        case Result():
+            version, message_type, payload = _encode_result(message, is_plist)
+        case DeviceList():
+            version, message_type, payload = _encode_list(message, is_plist)
+        case _:
+            version, message_type, payload = _encode_payload(message, is_plist)
+    return Frame(version, message_type, tag, payload).encode()
+
+
+def _encode_payload(message: Reply | Notification, is_plist: bool) -> tuple[int, int, bytes]:
+    """Version, message number and payload."""
     if is_plist:
-        return Frame(1, MessageType.PLIST, tag, plist_codec.encode(message)).encode()
+        return 1, _PLIST, plist_codec.encode(message)
     message_type, payload = binary_codec.encode(message)
-    return Frame(0, message_type, tag, payload).encode()
+    return 0, int(message_type), payload
+
+
+# Kept, because many clients are told the same in the same bytes, and encoding takes longer than sending.
+_encode_result: Final = lru_cache(maxsize=32)(_encode_payload)
+_encode_list: Final = lru_cache(maxsize=8)(_encode_payload)
 
 
 @lru_cache(maxsize=256)
 def _encode_notification(message: Notification, is_plist: bool) -> bytes:
-    """Kept, because what happens is told to every listener in the same bytes: encoding takes longer than sending."""
     return _encode(message, is_plist, _NOTIFICATION_TAG)

@@ -30,7 +30,7 @@ class Admission:
         """For those that come from now on."""
         self.refused: Counter[Refusal] = Counter()
         """How many newcomers were, since the start."""
-        self._counts: Counter[int | None] = Counter()
+        self._counts: dict[int | None, int] = {}
         self._total = 0
 
     @property
@@ -43,11 +43,12 @@ class Admission:
         if self._total >= self.limits.total:
             self.refused[Refusal.CLIENTS] += 1
             return f"{self._total} clients are connected, which is the limit"
-        if self._counts[uid] >= self.limits.for_each_uid:
+        count = self._counts.get(uid, 0)
+        if count >= self.limits.for_each_uid:
             self.refused[Refusal.CLIENTS_OF_USER] += 1
             whose = "unknown users" if uid is None else f"uid {uid}"
-            return f"{self._counts[uid]} clients of {whose} are connected, which is the limit"
-        self._counts[uid] += 1
+            return f"{count} clients of {whose} are connected, which is the limit"
+        self._counts[uid] = count + 1
         self._total += 1
         return None
 

@@ -4,20 +4,21 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol
 
 from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, Notification, Reply, Result, ResultCode
-from usbmux.control.server import RequestInvalid, RequestReceived, ServerSession, ServerState
+from usbmux.control.server import RequestReceived, ServerSession, ServerState
 from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import ConnectResult, Counts
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
 from usbmux.daemon.policy import View
-from usbmux.daemon.readiness import Readiness
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import Answerable, RequestAnswerer
+from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.unread import Unread
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 from usbmux.mux.events import CloseCause
@@ -42,6 +43,8 @@ class ClientHost(Protocol):
 
     registry: DeviceRegistry
     answerer: RequestAnswerer
+    watch: SocketWatch
+    patience: Patience
     farewells: Farewells
     counts: Counts
     complaints: Complaints
@@ -50,7 +53,7 @@ class ClientHost(Protocol):
     def client_connected(
         self, client: "ClientLink", sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
     ) -> None:
-        """The client's socket is a stream from now on; the link is finished."""
+        """The client's socket is a stream from now on; the link is finished. The watch may still tell the link."""
 
     def client_ended(self, client: "ClientLink") -> None:
         """The link has given up its socket."""
@@ -59,7 +62,7 @@ class ClientHost(Protocol):
 class ClientLink:
     """One client in the request phase or listening.
 
-    Implements `Subscriber`, `Asker`, `StreamHandler` and `ClientOwner`.
+    Implements `Subscriber`, `Asker`, `SocketOwner`, `StreamHandler` and `ClientOwner`.
     """
 
     def __init__(
@@ -71,22 +74,30 @@ class ClientLink:
         peer: Peer,
         view: View,
     ) -> None:
-        self.number: Final = number
-        self.peer: Final = peer
-        self.view: Final = view
-        self._log: Final = logging.LoggerAdapter(logger, {"client": number, "peer": peer})
-        self._loop: Final = loop
-        self._host: Final = host
-        self._sock: Final = sock
-        self._session: Final = ServerSession()
+        self.number = number
+        self.peer = peer
+        self.view = view
+        self._loop = loop
+        self._host = host
+        self._sock = sock
+        self._session = ServerSession()
         self._output = bytearray()
+        """What the client has not taken."""
         self._stream: DeviceStream | None = None
         self._answering: asyncio.Task[None] | None = None
         self._going_on: asyncio.Handle | None = None
-        self._readiness: Final = Readiness(loop, sock, on_readable=self._on_readable, on_writable=self._on_writable)
+        self._is_watched = False
+        self._has_input = True
+        """Whether there may be something to read."""
+        self._has_input_end = False
+        """Whether what there is to read ends."""
         self._input_ended = False
-        self._finished = False
-        self._patience: asyncio.TimerHandle | None = None
+        self._is_gone = False
+        """Whether the client has closed both directions."""
+        self._is_new = True
+        """Whether it has not asked anything yet."""
+        self._is_waited_for = False
+        self._is_finished = False
 
     def __str__(self) -> str:
         return f"client {self.number} ({self.peer})"
@@ -114,9 +125,9 @@ class ClientLink:
         return None
 
     def start(self) -> None:
-        """Begin to read requests."""
-        self._readiness.read(True)
-        self._patience = self._loop.call_later(REQUEST_TIMEOUT_S, self._give_up)
+        """Begin to read requests. Most clients have asked already when they are accepted."""
+        self._receive()
+        self._serve()
 
     def notify(self, message: Notification) -> None:
         """See `Subscriber`."""
@@ -136,61 +147,66 @@ class ClientLink:
 
     # Requests
 
-    def _on_readable(self) -> None:
-        try:
-            data = self._sock.recv(READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._finish()
-            return
-        if not data:
-            self._input_ended = True
-            self._readiness.read(False)
-        else:
-            self._session.receive_data(data)
-        self._serve()
-
     def _serve(self) -> None:
         """Answer what has been asked, one request after the other, as long as the client takes the answers."""
         served = 0
         try:
-            while not self._busy() and (event := self._session.next_event()) is not None:
+            while not self._is_busy():
+                if (event := self._session.next_event()) is None:
+                    if self._has_input and self._receive():
+                        continue
+                    break
                 served += 1
                 if served == REQUESTS_A_TURN:
                     self._going_on = self._loop.call_soon(self._go_on)
+                self._is_new = False
                 self._end_patience()  # the next request has a time of its own
-                match event:
-                    case RequestInvalid(code, reason):
-                        self._log.info("%s: answered %d: %s", self, code, reason)
-                        self._reply(Result(code))
-                    case RequestReceived(request):
-                        self._serve_request(request)
-                    case _:
-                        assert_never(event)
+                if isinstance(event, RequestReceived):
+                    self._serve_request(event.request)
+                else:
+                    self._log("answered %d: %s", event.code, event.reason)
+                    self._reply(Result(event.code))
         except RemoteProtocolError as error:
-            self._log.info("%s: closed: %s", self, error)
+            self._log("closed: %s", error)
             self._finish()
-        self._finish_if_done()
-        self._limit_patience()
+        if not self._is_finished:
+            self._wait()
 
     def _go_on(self) -> None:
         self._going_on = None
         self._serve()
 
+    def _receive(self) -> bool:
+        """Read some of what the client has sent; whether that was anything."""
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except BlockingIOError:
+            self._has_input = False
+            return False
+        except OSError:
+            self._finish()
+            return False
+        if not data:
+            self._input_ended = True
+            self._has_input = False
+            return False
+        if len(data) < READ_SIZE and not self._has_input_end:
+            self._has_input = False  # there is no more, see `PassThrough._pull`
+        self._session.receive_data(data)
+        return True
+
     def _serve_request(self, request: Listen | Connect | Answerable) -> None:
-        self._log.info("%s: %s", self, request)
-        match request:
-            case Listen():
-                self._listen()
-            case Connect():
-                self._connect(request)
-            case _:
-                answer = self._host.answerer.answer(request, self)
-                if isinstance(answer, Reply):
-                    self._reply(answer)
-                else:
-                    self._answering = self._loop.create_task(self._reply_later(answer))
+        self._log("%s", request)
+        if isinstance(request, Connect):
+            self._connect(request)
+        elif isinstance(request, Listen):
+            self._listen()
+        else:
+            answer = self._host.answerer.answer(request, self)
+            if isinstance(answer, Reply):
+                self._reply(answer)
+            else:
+                self._answering = self._loop.create_task(self._reply_later(answer))
 
     async def _reply_later(self, answer: Awaitable[Reply]) -> None:
         self._reply(await answer)
@@ -224,8 +240,6 @@ class ClientLink:
         except LocalProtocolError as error:
             self.complain("%s", error)
             self._reply_to_connect(ConnectResult.NOT_POSSIBLE)
-            return
-        self._readiness.read(False)
 
     def _reply_to_connect(self, failure: ConnectResult) -> None:
         self._host.counts.connects[failure] += 1
@@ -240,7 +254,7 @@ class ClientLink:
         stream, self._stream = self._stream, None
         greeting = self._session.reply(Result(ResultCode.OK))
         early = self._session.take_trailing_data()
-        self._detach_socket()
+        self._release_socket()
         self._host.counts.connects[ConnectResult.ESTABLISHED] += 1
         self._host.client_connected(self, self._sock, stream, greeting, early)
 
@@ -256,89 +270,131 @@ class ClientLink:
         """See `StreamHandler`."""
         stream, self._stream = self._stream, None
         result = _CONNECT_RESULTS.get(cause, ConnectResult.ENDED)
-        if self._finished:
+        if self._is_finished:
             self._host.counts.connects[result] += 1
             return
-        self._log.info("%s: %s: %s %s", self, stream, cause.name.lower(), text)
+        self._log("%s: %s %s", stream, cause.name.lower(), text)
         self._reply_to_connect(result)
         self._serve()
 
+    # SocketOwner
+
+    def input_came(self, *, ends: bool) -> None:
+        """See `SocketOwner`."""
+        self._has_input = True
+        self._has_input_end = self._has_input_end or ends
+        if not self._is_busy():
+            self._receive()
+            self._serve()
+
+    def room_came(self) -> None:
+        """See `SocketOwner`."""
+        self._flush()
+        self._serve()
+
+    def hung_up(self) -> None:
+        """See `SocketOwner`. What it has asked before is still done; the end of its input is told as well."""
+        self._is_gone = True
+
     # The socket
 
-    def _busy(self) -> bool:
+    def _is_busy(self) -> bool:
         """Whether something comes before the next request: an answer, that the client reads the last, a turn."""
         is_answering = self._stream is not None or self._answering is not None
-        return self._finished or is_answering or self._going_on is not None or bool(self._output)
+        return is_answering or bool(self._output) or self._going_on is not None or self._is_finished
+
+    def _wait(self) -> None:
+        """For what comes next, if anything does."""
+        is_busy = self._is_busy()
+        if not is_busy and (self._input_ended or self._session.state is ServerState.CLOSING):
+            self._finish()
+            return
+        if not is_busy and (self._is_new or self._session.is_amid_request):
+            # A request that has begun must come to its end; between requests a client may take its time.
+            self._is_waited_for = True
+            self._host.patience.begin(self)
+        else:
+            self._end_patience()
+        if not is_busy:
+            self._watch_input()
+
+    def _watch_input(self) -> None:
+        if self._is_watched:
+            self._host.watch.want_input(self._sock)
+        else:
+            self._is_watched = True
+            self._host.watch.add(self._sock, self)
 
     def _send(self, data: bytes) -> None:
-        if self._finished:
+        if self._is_finished:
             return
+        if not self._output:
+            taken = self._offer(data)
+            if taken == len(data) or self._is_finished:
+                return
+            data = data[taken:]
+            if not self._is_watched:
+                self._watch_input()
+            self._host.watch.want_room(self._sock, True)
         self._output += data
         self._host.unread.add(self.peer.uid, len(data))
-        if not self._readiness.is_writing:
-            self._flush()
         if self._host.unread.is_too_much(self.peer.uid, len(self._output)):
             self.complain("cut off: %d bytes unread", len(self._output))
             self._finish()
 
     def _flush(self) -> None:
-        try:
-            taken = self._sock.send(self._output)
-        except BlockingIOError:
-            taken = 0
-        except OSError:
-            self._finish()
+        taken = self._offer(self._output)
+        if self._is_finished:
             return
         del self._output[:taken]
         self._host.unread.add(self.peer.uid, -taken)
-        if self._output:
-            self._readiness.write(True)
-        else:
-            self._readiness.write(False)
+        if not self._output:
+            self._host.watch.want_room(self._sock, False)
 
-    def _on_writable(self) -> None:
-        self._flush()
-        self._serve()
-
-    def _limit_patience(self) -> None:
-        """A request that has begun must come to its end; between requests a client may take its time."""
-        is_waited_for = self._session.is_amid_request and not self._busy()
-        if not is_waited_for:
-            self._end_patience()
-        elif self._patience is None:
-            self._patience = self._loop.call_later(REQUEST_TIMEOUT_S, self._give_up)
+    def _offer(self, data: bytes | bytearray) -> int:
+        """Write what the client takes now; how much that was."""
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._finish()
+            return 0
 
     def _end_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        if self._is_waited_for:
+            self._is_waited_for = False
+            self._host.patience.end(self)
 
-    def _give_up(self) -> None:
-        self._patience = None
-        self._log.info("%s: closed: no whole request within %g s", self, REQUEST_TIMEOUT_S)
+    def give_up(self) -> None:
+        """See `Awaited`."""
+        self._is_waited_for = False
+        self._log("closed: no whole request within %g s", REQUEST_TIMEOUT_S)
         self._finish()
 
-    def _finish_if_done(self) -> None:
-        if self._finished or self._busy():
-            self._readiness.read(False)
-        elif self._input_ended or self._session.state is ServerState.CLOSING:
-            self._finish()
-        else:
-            self._readiness.read(True)
-
     def _finish(self) -> None:
-        if not self._finished:
-            self._detach_socket()
+        if self._is_finished:
+            return
+        self._release_socket()
+        if self._is_watched:
+            self._host.watch.remove(self._sock)
+        if self._is_gone and self._input_ended:
+            self._sock.close()
+        else:
             self._host.farewells.say(self._sock)
-            self._host.client_ended(self)
+        self._host.client_ended(self)
 
-    def _detach_socket(self) -> None:
-        self._finished = True
+    def _release_socket(self) -> None:
+        self._is_finished = True
         self._end_patience()
         if self._going_on is not None:
             self._going_on.cancel()
             self._going_on = None
-        self._host.unread.add(self.peer.uid, -len(self._output))
-        self._output.clear()
-        self._readiness.end()
+        if self._output:
+            self._host.unread.add(self.peer.uid, -len(self._output))
+            self._output.clear()
         self._host.registry.unsubscribe(self)
+
+    def _log(self, text: str, *arguments: object) -> None:
+        if logger.isEnabledFor(logging.INFO):
+            logger.info(f"%s: {text}", self, *arguments, extra={"client": self.number, "peer": self.peer})

@@ -249,12 +249,12 @@ class DeviceLink:
 
     def _dispatch(self, event: RareEvent) -> None:
         match event:
-            case SendRoomOpened(connection):
-                self.handlers[connection].stream_room_opened()
             case ConnectionEstablished(connection):
                 self.handlers[connection].stream_established()
             case ConnectionClosed(connection, cause, text):
                 self.handlers.pop(connection).stream_closed(cause, text)
+            case SendRoomOpened(connection):
+                self.handlers[connection].stream_room_opened()
             case HandshakeCompleted(version):
                 self._logger.info("%s: mux version %d", self.info.serial_number, version)
                 if not self.ready.done():

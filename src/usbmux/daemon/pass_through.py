@@ -8,6 +8,7 @@ window, because it is not acknowledged (T9).
 import asyncio
 import logging
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -36,7 +37,7 @@ class PassThrough:
         greeting: Bytes for the client that go before the phone's: the result of its Connect.
         early: What the client sent behind its Connect.
         linger_s: How long a client that is gone may leave input that the phone does not take.
-        on_end: Called once, when the socket is given up.
+        on_end: Called once, when the socket is given up, with what the stream has moved.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class PassThrough:
         greeting: bytes,
         early: bytes,
         linger_s: float,
-        on_end: Callable[[], None],
+        on_end: Callable[[Traffic], None],
     ) -> None:
         self.udid: str = stream.udid
         self.bytes_to_phone = 0
         self.bytes_from_phone = 0
-        self.phone_stalls: Stalls = Stalls(loop.time)
-        self.client_stalls: Stalls = Stalls(loop.time)
+        self.phone_stalls: Stalls = Stalls(time.monotonic)
+        self.client_stalls: Stalls = Stalls(time.monotonic)
         self._loop: Final = loop
         self._watch: Final = watch
         self._intake: Final = intake
@@ -78,6 +79,8 @@ class PassThrough:
         self._deaf = False
         """The client takes nothing any more: what comes for it is dropped."""
         self._stream_closed = False
+        self._is_gone = False
+        """Whether the client has closed both directions."""
         self._ended = False
         self._giving_up: asyncio.TimerHandle | None = None
 
@@ -100,7 +103,8 @@ class PassThrough:
         self._stream.set_handler(self)
         self._watch.add(self._sock, self)
         self._flush_backlog()
-        self.stream_room_opened()
+        if self._early or not self._stream.send_room:
+            self.stream_room_opened()
 
     def close(self, reason: str) -> None:
         """End both sides now, whatever is under way."""
@@ -191,12 +195,13 @@ class PassThrough:
             taken = self._write(pieces)
             if self._deaf:
                 return
-            if rest := _behind(pieces, taken):
-                self._backlog.extendleft(reversed(rest))
+            if taken < sum(map(len, pieces)):
+                self._backlog.extendleft(reversed(_behind(pieces, taken)))
                 self._want_room(True)
                 return
-        self._want_room(False)
-        self.client_stalls.end()
+        if self._wants_room:
+            self._want_room(False)
+            self.client_stalls.end()
 
     def _want_room(self, wanted: bool) -> None:
         if self._wants_room != wanted:
@@ -220,27 +225,40 @@ class PassThrough:
 
     def _become_deaf(self, in_hand: int = 0) -> None:
         """Nobody reads any more; `in_hand` bytes were taken off the backlog already."""
+        self._drop_output(in_hand)
+        if not self._stream_closed:
+            if self._input_ended:
+                self._stream.close()
+            else:
+                self._limit_input()
+
+    def _drop_output(self, in_hand: int) -> None:
         self._deaf = True
         self._want_room(False)
         self.client_stalls.end()
         dropped = in_hand + sum(len(chunk) for chunk in self._backlog) - self._greeting_left
         self._backlog.clear()
         self._greeting_left = 0
-        if self._stream_closed:
-            return
-        self._stream.acknowledge(dropped)
-        if self._input_ended:
-            self._stream.close()
-        else:
-            # What the client wrote before it went is still in its socket; the phone may be slow to take it.
-            self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
+        if dropped and not self._stream_closed:
+            self._stream.acknowledge(dropped)
+
+    def _limit_input(self) -> None:
+        """What the client wrote before it went is still in its socket; the phone may be slow to take it."""
+        self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
 
     # Endings
 
     def hung_up(self) -> None:
         """See `SocketOwner`."""
+        self._is_gone = True
         if not self._deaf:
-            self._become_deaf()
+            self._drop_output(in_hand=0)
+            if self._input_ended and not self._stream_closed:
+                self._stream.close()
+            else:
+                self.input_came(ends=True)  # as a rule there is none, and nothing to wait for
+            if not self._input_ended and not self._stream_closed:
+                self._limit_input()
         if self._stream_closed:
             self._end()
 
@@ -250,7 +268,7 @@ class PassThrough:
         if self._moved_bytes() == moved_before:
             self._stream.abort("the client is gone and its input was not taken")
         else:
-            self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
+            self._limit_input()
 
     def _moved_bytes(self) -> int:
         return self.bytes_to_phone + self.bytes_from_phone
@@ -260,11 +278,16 @@ class PassThrough:
         self._stream_closed = True
         self._has_input = False
         self.phone_stalls.end()
-        level = logging.WARNING if cause is CloseCause.VIOLATED else logging.INFO
-        counts = f"{self.bytes_to_phone} bytes to the phone, {self.bytes_from_phone} from it"
-        logger.log(level, "%s: %s %s; %s", self._stream, cause.name.lower(), text, counts, extra={"udid": self.udid})
+        self._log_end(cause, text)
         if not self._backlog:
             self._end()
+
+    def _log_end(self, cause: CloseCause, text: str) -> None:
+        level = logging.WARNING if cause is CloseCause.VIOLATED else logging.INFO
+        if logger.isEnabledFor(level):
+            counts = f"{self.bytes_to_phone} bytes to the phone, {self.bytes_from_phone} from it"
+            fields = {"udid": self.udid}
+            logger.log(level, "%s: %s %s; %s", self._stream, cause.name.lower(), text, counts, extra=fields)
 
     def _end(self) -> None:
         if self._ended:
@@ -275,8 +298,11 @@ class PassThrough:
         if self._giving_up is not None:
             self._giving_up.cancel()
         self._watch.remove(self._sock)
-        self._farewells.say(self._sock)
-        self._on_end()
+        if self._is_gone and self._input_ended:
+            self._sock.close()
+        else:
+            self._farewells.say(self._sock)
+        self._on_end(self)
 
 
 def _behind(pieces: list[memoryview | bytes], taken: int) -> list[memoryview | bytes]:

@@ -5,6 +5,7 @@ import struct
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _UCRED: Final = struct.Struct("=iII")
@@ -15,6 +16,7 @@ _MAX_GROUPS: Final = 256
 """As many as Python's getsockopt has room for."""
 _LOCAL_PEERCRED: Final = 1
 """macOS and FreeBSD, see unix(4)."""
+_IS_LINUX: Final = hasattr(socket, "SO_PEERCRED")
 _XUCRED: Final = struct.Struct("=IIhxx16I")
 """Version, uid, number of groups, groups, of which the first is the effective one."""
 
@@ -51,24 +53,39 @@ class Peer:
         return "".join(character if character.isprintable() and character != " " else "?" for character in text)
 
 
+UNKNOWN: Final = Peer()
+
+
 def peer_of(sock: socket.socket) -> Peer:
     """The process that connected a Unix socket; all unknown for other sockets and where the platform does not tell."""
     if sys.platform == "win32" or sock.family != socket.AF_UNIX:
-        return Peer()
+        return UNKNOWN
+    return unix_peer_of(sock)
+
+
+def unix_peer_of(sock: socket.socket) -> Peer:
+    """As `peer_of`, for a socket that is known to be a Unix one."""
     try:
-        if hasattr(socket, "SO_PEERCRED"):
-            pid, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-            # The process lives in a namespace that is not ours if its pid is 0.
-            return Peer(uid, gid, _groups(sock, gid), pid or None)
+        if _IS_LINUX:
+            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+            return _linux_peer(credentials, _groups(sock))
         fields = _XUCRED.unpack(sock.getsockopt(0, _LOCAL_PEERCRED, _XUCRED.size))
     except OSError:
-        return Peer()
+        return UNKNOWN
     _version, uid, count, *groups = fields
     return Peer(uid, groups[0], frozenset(groups[: max(count, 1)]))
 
 
-def _groups(sock: socket.socket, gid: int) -> frozenset[int]:
-    with suppress(OSError):  # more groups than fit, or an old kernel
-        data = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MAX_GROUPS)
-        return frozenset(struct.unpack(f"={len(data) // 4}I", data)) | {gid}
-    return frozenset({gid})
+@lru_cache(maxsize=64)
+def _linux_peer(credentials: bytes, groups: bytes) -> Peer:
+    """Kept, because a program connects again and again."""
+    pid, uid, gid = _UCRED.unpack(credentials)
+    # The process lives in a namespace that is not ours if its pid is 0.
+    return Peer(uid, gid, frozenset(struct.unpack(f"={len(groups) // 4}I", groups)) | {gid}, pid or None)
+
+
+def _groups(sock: socket.socket) -> bytes:
+    try:
+        return sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MAX_GROUPS)
+    except OSError:  # more groups than fit, or an old kernel
+        return b""

@@ -72,11 +72,11 @@ class View:
 
     def shows(self, udid: str) -> bool:
         """Whether the client may know of the phone."""
-        return all(permission.covers_phone(udid) for permission in self.permissions)
+        return not self.permissions or all(permission.covers_phone(udid) for permission in self.permissions)
 
     def allows_port(self, port: int) -> bool:
         """Whether the client may connect to that port of a phone that it may know of."""
-        return all(permission.covers_port(port) for permission in self.permissions)
+        return not self.permissions or all(permission.covers_port(port) for permission in self.permissions)
 
     def allows_records(self, wanted: RecordAccess) -> bool:
         """Whether the client may do that with pair records."""

@@ -6,19 +6,21 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usbmux import __version__
 from usbmux.capture.trace_hub import TraceHub
 from usbmux.capture.traced_bus import TracedBus
 from usbmux.control.address import Address
+from usbmux.daemon import client_link
 from usbmux.daemon.admin import AdminServer
 from usbmux.daemon.admission import Admission, ClientLimits
 from usbmux.daemon.attendant import DeviceAttendant
 from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.client_table import ClientTable, ServedClient
 from usbmux.daemon.complaints import Complaints
-from usbmux.daemon.counts import Counts
+from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.intake import Intake
@@ -26,12 +28,13 @@ from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.pass_through import PassThrough
-from usbmux.daemon.peer import Peer, peer_of
+from usbmux.daemon.patience import Patience
+from usbmux.daemon.peer import UNKNOWN, Peer, unix_peer_of
 from usbmux.daemon.policy import Permission, Policy, Rule
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.daemon.settings import DaemonSettings
-from usbmux.daemon.socket_watch import make_socket_watch
+from usbmux.daemon.socket_watch import SocketWatch, make_socket_watch
 from usbmux.daemon.tls import TlsFront, check_exposure, server_context
 from usbmux.daemon.unread import Unread
 from usbmux.mux.segment_packet import HEADERS_LENGTH
@@ -100,7 +103,8 @@ class Daemon:
         """
         self._pair_records.prepare()
         self._loop = asyncio.get_running_loop()
-        self._watch = make_socket_watch(self._loop)
+        self.watch: SocketWatch = make_socket_watch(self._loop)
+        self.patience: Patience = Patience(self._loop, client_link.REQUEST_TIMEOUT_S)
         self._intake = Intake(self._settings.mux.max_packet_length - HEADERS_LENGTH)
         self.farewells: Farewells = Farewells(self._loop)
         self._preflight = self._made_preflight() if self._settings.preflight else None
@@ -180,14 +184,16 @@ class Daemon:
             await bus.close()
         if admin is not None:
             admin.close()
-        self._watch.close()
+        self.watch.close()
+        self.patience.close()
         self.farewells.close()
 
     def _listener(self, settings: ListenSettings) -> Listener:
         check_exposure(settings)
 
         def arrived(sock: socket.socket) -> None:
-            self._client_arrived(sock, peer_of(sock), listener.address, settings.permission)
+            peer = unix_peer_of(sock) if listener.is_unix else UNKNOWN
+            self._client_arrived(sock, peer, listener.address, settings.permission)
 
         on_client = arrived
         if settings.tls is not None:
@@ -196,7 +202,7 @@ class Daemon:
                 self._loop,
                 server_context(settings.tls),
                 self.complaints,
-                lambda sock: self._client_arrived(sock, Peer(), listener.address, settings.permission),
+                lambda sock: self._client_arrived(sock, UNKNOWN, listener.address, settings.permission),
             )
             self._fronts.append(front)
             on_client = front.accept
@@ -246,7 +252,7 @@ class Daemon:
             sock.close()
             return
         client = ClientLink(self._loop, self, sock, self._last_number, peer, self._policy.view(peer, permission))
-        self.clients.add(ServedClient(client.number, peer, address, self._loop.time(), client))
+        self.clients.add(ServedClient(client.number, peer, address, time.monotonic(), client))
         client.start()
 
     def client_ended(self, client: ClientLink) -> None:
@@ -258,17 +264,13 @@ class Daemon:
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
     ) -> None:
         """See `ClientHost`."""
-        fields = {"client": client.number, "peer": client.peer, "udid": stream.udid}
-        logger.info("%s: connected to %s", client, stream, extra=fields)
-
-        def ended() -> None:
-            self.counts.stream_ended(pass_through, self._loop.time())
-            self.clients.remove(client.number)
-            self._admission.release(client.peer.uid)
+        if logger.isEnabledFor(logging.INFO):
+            fields = {"client": client.number, "peer": client.peer, "udid": stream.udid}
+            logger.info("%s: connected to %s", client, stream, extra=fields)
 
         pass_through = PassThrough(
             self._loop,
-            self._watch,
+            self.watch,
             self._intake,
             self.farewells,
             sock,
@@ -276,7 +278,12 @@ class Daemon:
             greeting=greeting,
             early=early,
             linger_s=self._settings.mux.linger_s,
-            on_end=ended,
+            on_end=partial(self._stream_ended, client.number, client.peer.uid),
         )
         self.clients.hand_over(client.number, pass_through)
         pass_through.start()
+
+    def _stream_ended(self, number: int, uid: int | None, traffic: Traffic) -> None:
+        self.counts.stream_ended(traffic, time.monotonic())
+        self.clients.remove(number)
+        self._admission.release(uid)

@@ -42,7 +42,10 @@ class SocketWatch(Protocol):
     """Watches any number of sockets."""
 
     def add(self, sock: socket.socket, owner: SocketOwner) -> None:
-        """Watch until it is removed; input is wanted."""
+        """Watch until it is removed; input is wanted. Whoever was told of the socket before is not any more.
+
+        All that is so already is told, for the first time or again.
+        """
 
     def want_input(self, sock: socket.socket) -> None:
         """Tell of input again, now that `recv` would have blocked."""
@@ -77,8 +80,12 @@ class EdgeWatch:
 
     def add(self, sock: socket.socket, owner: SocketOwner) -> None:
         """Watch until it is removed; input is wanted."""
-        self._owners[sock.fileno()] = owner
-        self._epoll.register(sock.fileno(), _INPUT)  # EPOLLHUP and EPOLLERR come unasked
+        descriptor = sock.fileno()
+        if descriptor in self._owners:
+            self._epoll.modify(descriptor, _INPUT)
+        else:
+            self._epoll.register(descriptor, _INPUT)  # EPOLLHUP and EPOLLERR come unasked
+        self._owners[descriptor] = owner
 
     def want_input(self, sock: socket.socket) -> None:
         """Nothing to do: more input is another edge."""
@@ -89,10 +96,11 @@ class EdgeWatch:
 
     def remove(self, sock: socket.socket) -> None:
         """Stop watching, before the socket is closed. Idempotent."""
-        if not self._is_closed and self._owners.pop(sock.fileno(), None) is not None:
-            self._epoll.unregister(sock.fileno())
+        descriptor = sock.fileno()
+        if not self._is_closed and self._owners.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
             if self._events:
-                self._removed.add(sock.fileno())
+                self._removed.add(descriptor)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -142,6 +150,7 @@ class LoopWatch:
 
     def add(self, sock: socket.socket, owner: SocketOwner) -> None:
         """Watch until it is removed; input is wanted."""
+        self.remove(sock)
         self._owners[sock] = owner
         self.want_input(sock)
 

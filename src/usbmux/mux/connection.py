@@ -29,9 +29,13 @@ from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.tcp_state import EDGES, TcpState
 
+_ESTABLISHED: Final = TcpState.ESTABLISHED  # to look up a member takes as long as to call a function
+_HALF_CLOSED: Final = TcpState.HALF_CLOSED
+_DRAINING: Final = TcpState.DRAINING
 _MASK: Final = 0xFFFFFFFF
 _ACK: Final = int(Flags.ACK)  # plain numbers: to combine flags takes longer than all else that is done with a packet
 _RST: Final = int(Flags.RST)
+_SYN: Final = int(Flags.SYN)
 _SYN_ACK: Final = int(Flags.SYN | Flags.ACK)
 
 
@@ -241,13 +245,13 @@ class TcpConnection:
         """The SYN, RST or acknowledgement that is due, if it still is."""
         if self._reset_due is not None:
             text, self._reset_due = self._reset_due, None
-            return self._segment(Flags.RST, text)
+            return self._segment(_RST, text)
         if self._syn_due:
             self._syn_due = False
-            segment = self._segment(Flags.SYN)
+            segment = self._segment(_SYN)
             self.snd_nxt = seq_add(self.snd_nxt, 1)
             return segment
-        return self._segment(Flags.ACK) if self.wants_control else None
+        return self._segment(_ACK) if self.wants_control else None
 
     def take_data(self, max_count: int) -> tuple[int, bytes | memoryview | PacketBuffer] | None:
         """The queued data that goes out now: at most `max_count` bytes and never beyond the phone's window.
@@ -267,7 +271,7 @@ class TcpConnection:
         if state not in EDGES[self.state]:
             raise LocalProtocolError(f"{self}: no way to {state.name}")
         self.state = state
-        self.is_established = state is TcpState.ESTABLISHED
+        self.is_established = state is _ESTABLISHED
         self._measure_room()
 
     def _end(self, cause: CloseCause, text: str) -> None:
@@ -295,7 +299,7 @@ class TcpConnection:
         self._note_acknowledgement()
         return seq
 
-    def _segment(self, flags: Flags, payload: bytes | memoryview = b"") -> Segment:
+    def _segment(self, flags: int, payload: bytes | memoryview = b"") -> Segment:
         self._note_acknowledgement()
         return Segment(self.local_port, self.remote_port, self.snd_nxt, self.rcv_taken, flags, self.rcv_wnd, payload)
 
@@ -313,11 +317,12 @@ class TcpConnection:
             self.deadline_moved = True
 
     def _measure_room(self) -> None:
-        self.send_room = max(self._usable_window() - self.queue.length, 0) if self.is_established else 0
+        room = self._usable_window() - self.queue.length if self.is_established else 0
+        self.send_room = room if room > 0 else 0
 
     def _note_progress(self, now: float) -> None:
         """After our side has ended, only silence for the whole linger time gives up (T14)."""
-        if self.state in (TcpState.HALF_CLOSED, TcpState.DRAINING):
+        if self.state is _DRAINING or self.state is _HALF_CLOSED:
             self._deadline = now + self._settings.linger_s
             self.deadline_moved = True
 
@@ -336,7 +341,7 @@ class TcpConnection:
             self._plan_acknowledgement(now)
 
     def _finish_if_drained(self) -> None:
-        if self.state is TcpState.DRAINING and not self.queue.length and self.snd_una == self.snd_nxt:
+        if self.state is _DRAINING and not self.queue.length and self.snd_una == self.snd_nxt:
             self._reset_due = b""
             self._end(CloseCause.FINISHED, "")
 

@@ -1,4 +1,7 @@
-"""Everything that a `MuxSession` reports. Names are past participles: it has happened already."""
+"""Everything that a `MuxSession` reports. Names are past participles: it has happened already.
+
+What connections report is made of tuples, because to make a frozen dataclass takes three times as long.
+"""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -66,14 +69,13 @@ class PacketIgnored:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionEstablished:
+class ConnectionEstablished(NamedTuple):
     """The phone accepted the connection: `MuxSession.send` may be called."""
 
     connection: "TcpConnection"
 
 
-class DataReceived(NamedTuple):  # one is made for most transfers; to make a frozen dataclass takes three times as long
+class DataReceived(NamedTuple):
     """The phone sent data. Acknowledge it by `MuxSession.acknowledge` as it is taken."""
 
     connection: "TcpConnection"
@@ -81,15 +83,13 @@ class DataReceived(NamedTuple):  # one is made for most transfers; to make a fro
     """In order, none of them empty; valid as long as the buffers given to `MuxSession.receive_data`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendRoomOpened:
+class SendRoomOpened(NamedTuple):
     """`TcpConnection.send_room` was 0 and is not any more."""
 
     connection: "TcpConnection"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionClosed:
+class ConnectionClosed(NamedTuple):
     """The connection is over; nothing more is reported of it."""
 
     connection: "TcpConnection"

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from usbmux.errors import RemoteProtocolError
 
@@ -22,7 +22,9 @@ _HEADER_V1: Final = struct.Struct(">II")
 _HEADER_V2: Final = struct.Struct(">IIIHH")
 _VERSION: Final = struct.Struct(">III")
 _PROTOCOL: Final = struct.Struct(">I")
-HEADER_LENGTH: Final = {1: _HEADER_V1.size, 2: _HEADER_V2.size}
+_LENGTH_V1: Final = _HEADER_V1.size
+_LENGTH_V2: Final = _HEADER_V2.size
+HEADER_LENGTH: Final = {1: _LENGTH_V1, 2: _LENGTH_V2}
 
 
 class MuxProtocol(IntEnum):
@@ -42,12 +44,12 @@ class ControlKind(IntEnum):
     INFO = 7
 
 
+_VERSION_PROTOCOL: Final = int(MuxProtocol.VERSION)
 SETUP_PAYLOAD: Final = b"\x07"
 """The only payload that SETUP is sent with (M9)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One mux packet without its length field."""
 
     protocol: int
@@ -153,13 +155,13 @@ class PacketReader:
     def decode(self, raw: memoryview) -> Packet:
         """Read one whole packet; its payload is a view of it."""
         (protocol,) = _PROTOCOL.unpack_from(raw)
-        if self._header_length(protocol) == _HEADER_V1.size:
-            return Packet(protocol, raw[_HEADER_V1.size :])
+        if self._header_length(protocol) == _LENGTH_V1:
+            return Packet(protocol, raw[_LENGTH_V1:])
         _protocol, _length, _magic, tx_seq, rx_seq = _HEADER_V2.unpack_from(raw)
-        return Packet(protocol, raw[_HEADER_V2.size :], tx_seq, rx_seq)
+        return Packet(protocol, raw[_LENGTH_V2:], tx_seq, rx_seq)
 
     def _header_length(self, protocol: int) -> int:
-        return HEADER_LENGTH[1] if protocol == MuxProtocol.VERSION else HEADER_LENGTH[self.version]
+        return _LENGTH_V1 if self.version == 1 or protocol == _VERSION_PROTOCOL else _LENGTH_V2
 
     def _rest_of_packet(self, data: memoryview, offset: int) -> tuple[memoryview | None, int]:
         pending = self.pending
@@ -185,7 +187,7 @@ class PacketReader:
 
     def _packet_length(self, buffer: memoryview | bytearray, offset: int) -> int:
         """The length of the packet at `offset`, or 0 while its header is incomplete."""
-        if len(buffer) - offset < _HEADER_V1.size:
+        if len(buffer) - offset < _LENGTH_V1:
             return 0
         protocol, length = _HEADER_V1.unpack_from(buffer, offset)
         if not self._header_length(protocol) <= length <= MAX_PACKET_LENGTH:

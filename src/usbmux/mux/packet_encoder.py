@@ -59,7 +59,28 @@ class PacketEncoder:
 
     def encode_segment(self, segment: Segment) -> bytes:
         """Any segment."""
-        return self.encode_packet(MuxProtocol.TCP, segment.encode())
+        if self._version == 1:
+            return encode_v1(_TCP, segment.encode())
+        source_port, destination_port, seq, ack, flags, window, payload = segment
+        tx_seq = self._tx_seq
+        self._tx_seq = (tx_seq + 1) & 0xFFFF
+        headers = HEADERS.pack(
+            _TCP,
+            HEADERS_LENGTH + len(payload),
+            MAGIC,
+            tx_seq,
+            self._received.last,
+            source_port,
+            destination_port,
+            seq,
+            ack,
+            DATA_OFFSET,
+            flags,
+            min(window >> WINDOW_SHIFT, 0xFFFF),
+            0,
+            0,
+        )
+        return b"".join((headers, payload)) if payload else headers
 
     def encode_packet(self, protocol: int, payload: bytes) -> bytes:
         """Any packet."""

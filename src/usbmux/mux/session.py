@@ -8,7 +8,7 @@ ride on data and no queue can grow. After any call: drain `next_event`, then `pa
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Final, assert_never
+from typing import Final
 
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 from usbmux.mux.arrivals import Arrivals
@@ -51,6 +51,11 @@ class SessionState(Enum):
     FAILED = auto()
 
 
+_HANDSHAKE: Final = SessionState.HANDSHAKE  # to look up a member takes as long as to call a function
+_READY: Final = SessionState.READY
+_FAILED: Final = SessionState.FAILED
+_TCP: Final = int(MuxProtocol.TCP)
+
 _EDGES: Final = {
     SessionState.HANDSHAKE: {SessionState.READY, SessionState.FAILED},
     SessionState.READY: {SessionState.HANDSHAKE, SessionState.FAILED},
@@ -86,22 +91,26 @@ class MuxSession:
         index = offset = 0
         while index < len(pieces):
             self._now = now
-            if self._is_ordinary and not self._reader.pending:
+            is_run_over = self._is_ordinary and not self._reader.pending
+            if is_run_over:
                 index, offset = self._run.take(pieces, index, offset, self._link_count, now)
                 if index == len(pieces):
                     break
-            self.receive_data(memoryview(pieces[index])[offset:], now)
+            self._receive(memoryview(pieces[index])[offset:], now, is_run_over=is_run_over)
             index, offset = index + 1, 0
 
     def receive_data(self, data: bytes | memoryview, now: float) -> None:
         """Take the bytes of one bulk IN transfer, however the packets are split over transfers."""
-        if self.state is SessionState.FAILED:
+        self._receive(data, now, is_run_over=False)
+
+    def _receive(self, data: bytes | memoryview, now: float, *, is_run_over: bool) -> None:
+        if self.state is _FAILED:
             return
         self._now = now
         try:
-            if self.state is SessionState.HANDSHAKE:
+            if self.state is _HANDSHAKE:
                 data = self._receive_during_handshake(data)
-            self._receive_packets(memoryview(data))
+            self._receive_packets(memoryview(data), is_run_over)
         except RemoteProtocolError as error:
             shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
             self._resynchronise(f"{error}{shown}", now)
@@ -119,28 +128,20 @@ class MuxSession:
     def packet_to_send(self, now: float) -> bytes | memoryview | None:
         """The next packet for the phone, or None. Call only when it can be sent at once."""
         self._now = now
-        return None if self.state is SessionState.FAILED else self._egress.next_packet()
+        return None if self.state is _FAILED else self._egress.next_packet()
 
     @property
     def deadline(self) -> float | None:
         """When `handle_timer` wants to be called, or None."""
-        match self.state:
-            case SessionState.HANDSHAKE:
-                return self._handshake.deadline
-            case SessionState.READY:
-                earliest = self._timers.deadline
-                if earliest is None or (self._packet_deadline is not None and self._packet_deadline < earliest):
-                    return self._packet_deadline
-                return earliest
-            case SessionState.FAILED:
-                return None
-            case _:
-                assert_never(self.state)
+        if self.state is _READY:
+            earliest, of_packet = self._timers.deadline, self._packet_deadline
+            return of_packet if earliest is None or (of_packet is not None and of_packet < earliest) else earliest
+        return self._handshake.deadline if self.state is _HANDSHAKE else None
 
     def handle_timer(self, now: float) -> None:
         """Act on deadlines that have passed."""
         self._now = now
-        if self.state is SessionState.HANDSHAKE:
+        if self.state is _HANDSHAKE:
             self._handle_handshake_timer(now)
             return
         if self._packet_deadline is not None and now >= self._packet_deadline:
@@ -162,7 +163,7 @@ class MuxSession:
         self._now = now
         if not 0 <= port <= LAST_PORT:
             raise LocalProtocolError(f"{port} is not a port")
-        if self.state is not SessionState.READY:
+        if self.state is not _READY:
             raise LocalProtocolError(f"cannot connect in state {self.state.name}")
         local_port = self._ports.allocate(now)
         if local_port is None:
@@ -221,7 +222,7 @@ class MuxSession:
     def fail(self, reason: str, now: float) -> None:
         """The link is lost: end every connection and report `SessionFailed`. Idempotent."""
         self._now = now
-        if self.state is SessionState.FAILED:
+        if self.state is _FAILED:
             return
         self._set_state(SessionState.FAILED)
         self._is_ordinary = False
@@ -243,7 +244,7 @@ class MuxSession:
 
     def _resynchronise(self, reason: str, now: float) -> None:
         """The framing is lost: begin anew with VERSION, which makes the phone forget everything too (M4)."""
-        if self.state is not SessionState.READY or self._resynchronisations >= MAX_RESYNCHRONISATIONS:
+        if self.state is not _READY or self._resynchronisations >= MAX_RESYNCHRONISATIONS:
             self.fail(reason, now)
             return
         self._resynchronisations += 1
@@ -266,6 +267,7 @@ class MuxSession:
             connection = event.connection
             del self._connections[connection.local_port]
             self._egress.forget(connection)
+            self._timers.forget(connection)
             # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
             if connection.wants_control:
                 self._unsent_resets[connection.local_port] = connection
@@ -276,7 +278,8 @@ class MuxSession:
 
     def _plan(self, connection: TcpConnection) -> None:
         """Queue the connection for what it wants to send, behind those that wait already."""
-        self._egress.plan(connection)
+        if connection.wants_control or connection.queue.length:
+            self._egress.plan(connection)
         if connection.deadline_moved:
             connection.deadline_moved = False
             self._timers.plan(connection)
@@ -288,7 +291,7 @@ class MuxSession:
 
     def _limit_packet(self, now: float, *, is_new: bool) -> None:
         """A length that was no length may wait for 64 KiB that never come, and everything behind it with it."""
-        if not self._reader.pending or self.state is not SessionState.READY:
+        if not self._reader.pending or self.state is not _READY:
             self._packet_deadline = None
         elif is_new:
             self._packet_deadline = now + self.settings.packet_timeout_s
@@ -318,34 +321,37 @@ class MuxSession:
         self._emit(HandshakeCompleted(version.major))
         return rest
 
-    def _receive_packets(self, data: memoryview) -> None:
+    def _receive_packets(self, data: memoryview, is_run_over: bool) -> None:
+        """`is_run_over` is whether the first packet was found not to be ordinary."""
         reader, offset, end = self._reader, 0, len(data)
         is_new = not reader.pending
         while offset < end:
-            if reader.version == 2 and not reader.pending:
+            is_whole = not reader.pending
+            if is_whole and reader.version == 2 and not is_run_over:
                 _index, offset = self._run.take((data,), 0, offset, self._link_count, self._now)
                 if _index:
                     break
+            is_run_over = False
             raw, offset = reader.next_raw(data, offset)
             if raw is not None:
                 is_new = True
-                if reader.version == 1 or not self._run.take((raw,), 0, 0, self._link_count, self._now)[0]:
+                # A run has been tried with it, unless it came in parts.
+                if is_whole or reader.version == 1 or not self._run.take((raw,), 0, 0, self._link_count, self._now)[0]:
                     self._receive_packet(raw)
         if reader.pending or self._packet_deadline is not None:
             self._limit_packet(self._now, is_new=is_new)
 
     def _receive_packet(self, raw: memoryview) -> None:
-        packet = self._reader.decode(raw)
-        is_counted = self._reader.version == 2 and packet.protocol != MuxProtocol.VERSION
-        if is_counted and (gap := self._link_count.receive(packet.tx_seq)) is not None:
+        protocol, payload, tx_seq, _rx_seq = self._reader.decode(raw)
+        is_counted = self._reader.version == 2 and (protocol == _TCP or protocol != MuxProtocol.VERSION)
+        if is_counted and (gap := self._link_count.receive(tx_seq)) is not None:
             self._receive_behind_gap(gap)
-        match packet.protocol:
-            case MuxProtocol.TCP:
-                self._receive_segment(packet.payload)
-            case MuxProtocol.CONTROL:
-                self._receive_control(packet.payload)
-            case other:
-                self._emit(PacketIgnored(f"protocol {other}, {len(packet.payload)} bytes of payload"))
+        if protocol == _TCP:
+            self._receive_segment(payload)
+        elif protocol == MuxProtocol.CONTROL:
+            self._receive_control(payload)
+        else:
+            self._emit(PacketIgnored(f"protocol {protocol}, {len(payload)} bytes of payload"))
 
     def _receive_behind_gap(self, gap: str) -> None:
         """Packets are missing, and nobody knows whose they were (M7)."""

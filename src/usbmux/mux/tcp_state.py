@@ -15,6 +15,8 @@ class TcpState(Enum):
     """The client is gone; what it wrote still goes out, what comes is acknowledged and dropped."""
     CLOSED = auto()
 
+    __hash__ = object.__hash__  # as good, and without a call
+
 
 EDGES: Final = {
     TcpState.SYN_SENT: {TcpState.ESTABLISHED, TcpState.CLOSED},
