@@ -34,6 +34,7 @@ from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.policy import Rule
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
+from usbmux.direct_loop import new_event_loop
 from usbmux.errors import ConfigurationError
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import UsbBus
@@ -185,7 +186,7 @@ def _run(
     phones = _simulated_phones(options.simulate)
     raise_limit(PROGRAM)
     # The selector loop also on Windows: sockets are read by readiness.
-    with ExitStack() as stack, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+    with ExitStack() as stack, asyncio.Runner(loop_factory=new_event_loop) as runner:
         stack.callback(log.close)
         log.start(options.verbose)
         if pid_file is not None:

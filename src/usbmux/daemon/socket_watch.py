@@ -1,15 +1,17 @@
 """Noticing what the sockets of streams are ready for.
 
-A stream's socket is watched from its beginning to its end, and idle ones cost nothing: with epoll, one edge-triggered
-set for all of them hangs on the event loop, and tells of what has changed. Elsewhere the loop itself watches, for one
-event at a time.
+A stream's socket is watched from its beginning to its end, and idle ones cost nothing: epoll tells of what has changed.
+Elsewhere the loop itself watches, for one event at a time.
 """
 
 import asyncio
 import select
 import socket
-from collections import deque
+from contextlib import suppress
+from functools import partial
 from typing import Final, Protocol
+
+from usbmux.direct_loop import direct_selector, let_go
 
 if hasattr(select, "epoll"):
     _INPUT: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
@@ -70,75 +72,54 @@ class EdgeWatch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
-        self._epoll: Final = select.epoll()
+        self._selector: Final = direct_selector(loop)
         self._owners: Final[dict[int, SocketOwner]] = {}
-        self._events: Final[deque[tuple[int, int]]] = deque()
-        self._removed: Final[set[int]] = set()
-        """While events wait: descriptors whose numbers may have been given away again."""
         self._is_closed = False
-        loop.add_reader(self._epoll.fileno(), self._on_ready)
 
     def add(self, sock: socket.socket, owner: SocketOwner) -> None:
         """Watch until it is removed; input is wanted."""
         descriptor = sock.fileno()
-        if descriptor in self._owners:
-            self._epoll.modify(descriptor, _INPUT)
-        else:
-            self._epoll.register(descriptor, _INPUT)  # EPOLLHUP and EPOLLERR come unasked
         self._owners[descriptor] = owner
+        # EPOLLHUP and EPOLLERR come unasked.
+        self._selector.watch(descriptor, _INPUT, partial(self._tell, owner, descriptor))
 
     def want_input(self, sock: socket.socket) -> None:
         """Nothing to do: more input is another edge."""
 
     def want_room(self, sock: socket.socket, wanted: bool) -> None:
         """Whether to tell of room for output. Otherwise every socket whose peer has read all would be an event."""
-        self._epoll.modify(sock.fileno(), _INPUT | (select.EPOLLOUT if wanted else 0))
+        self._selector.change(sock.fileno(), _INPUT | (select.EPOLLOUT if wanted else 0))
 
     def remove(self, sock: socket.socket) -> None:
         """Stop watching, before the socket is closed. Idempotent."""
-        descriptor = sock.fileno()
-        if not self._is_closed and self._owners.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
-            if self._events:
-                self._removed.add(descriptor)
+        if not self._is_closed and self._owners.pop(sock.fileno(), None) is not None:
+            self._selector.give_up(sock.fileno())
 
     def close(self) -> None:
         """Watch nothing any more."""
         if not self._is_closed:
             self._is_closed = True
-            self._loop.remove_reader(self._epoll.fileno())
-            self._epoll.close()
+            for descriptor in self._owners:
+                with suppress(OSError):  # it is closed already
+                    self._selector.give_up(descriptor)
             self._owners.clear()
-            self._events.clear()
+            let_go(self._loop, self._selector)
 
-    def _on_ready(self) -> None:
-        if not self._events:
-            self._events.extend(self._epoll.poll(0))
-            self._tell()
-
-    def _tell(self) -> None:
-        try:
-            while self._events:
-                descriptor, events = self._events.popleft()
-                if (owner := self._owners.get(descriptor)) is not None and descriptor not in self._removed:
-                    self._tell_owner(owner, descriptor, events)
-        finally:
-            if self._events:  # an owner has raised, and no edge comes twice
-                self._loop.call_soon(self._tell)
-            else:
-                self._removed.clear()
-
-    def _tell_owner(self, owner: SocketOwner, descriptor: int, events: int) -> None:
-        """One thing at a time: after each it may be removed."""
-        if events & _HUNG_UP:
-            self._events.appendleft((descriptor, (events & ~_HUNG_UP) | _INPUT_ENDS))
-            owner.hung_up()
-        elif events & _OUTPUT:
-            if rest := events & (_INPUT | _INPUT_ENDS):
-                self._events.appendleft((descriptor, rest))
-            owner.room_came()
-        else:
+    def _tell(self, owner: SocketOwner, descriptor: int, events: int) -> None:
+        """One thing at a time: after each it may be removed. The rest is told whatever the owner raises."""
+        if not events & (_OUTPUT | _HUNG_UP):
             owner.input_came(ends=bool(events & _INPUT_ENDS))
+            return
+        try:
+            if events & _HUNG_UP:
+                rest = (events & ~_HUNG_UP) | _INPUT_ENDS
+                owner.hung_up()
+            else:
+                rest = events & ~_OUTPUT
+                owner.room_came()
+        finally:
+            if rest and self._owners.get(descriptor) is owner:
+                self._tell(owner, descriptor, rest)
 
 
 class LoopWatch:

@@ -14,6 +14,7 @@ from usbmux.control.address import Address, TcpAddress, UnixAddress
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
+from usbmux.direct_loop import new_event_loop
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing.client_environment import client_environment
 from usbmux.testing.phone import Pluggable, SimulatedPhone
@@ -122,7 +123,7 @@ class RunningDaemon:
         return asyncio.run_coroutine_threadsafe(call(), self._started.result()).result()
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from select import POLLIN
 from typing import Final, Protocol
 
+from usbmux.direct_loop import DirectLoop
 from usbmux.usb._usb1 import Context
-from usbmux.usb.binding import event_handler, handle_events
+from usbmux.usb.binding import event_handler, handle_events, raise_unless_interrupted
 
 _THREAD_WAIT_S: Final = 60
 
@@ -51,30 +52,26 @@ class _Notes:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._actions: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self.actions: Final[deque[tuple[Callable[..., object], tuple[object, ...]]]] = deque()
+        """Those that wait."""
 
     def add(self, action: Callable[..., object], arguments: tuple[object, ...]) -> bool:
         """Returns: Whether it is the first one, so that somebody must be told."""
-        self._actions.append((action, arguments))
-        return len(self._actions) == 1
-
-    @property
-    def wait(self) -> bool:
-        """Whether there are any."""
-        return bool(self._actions)
+        self.actions.append((action, arguments))
+        return len(self.actions) == 1
 
     def act(self) -> None:
         """Act on every note there is; what is noted meanwhile is left for the next call."""
         try:
-            for _ in range(len(self._actions)):
-                action, arguments = self._actions.popleft()
+            for _ in range(len(self.actions)):
+                action, arguments = self.actions.popleft()
                 action(*arguments)
         finally:
-            if self._actions:
+            if self.actions:
                 self._loop.call_soon(self.act)
 
     def drop(self) -> None:
-        self._actions.clear()
+        self.actions.clear()
 
 
 class DescriptorPump:
@@ -132,16 +129,17 @@ class DescriptorPump:
         self._after_events = _do_nothing
         self._notes.drop()
 
-    def _handle_events(self) -> None:
+    def _handle_events(self, _events: int = 0) -> None:
         if not self._is_running:
             return
         self._is_handling = True
         try:
-            self._handle_now()
+            if code := self._handle_now():
+                raise_unless_interrupted(code)
         finally:
             self._is_handling = False
             try:
-                if self._notes.wait:
+                if self._notes.actions:
                     self._notes.act()
             finally:
                 if self._timer is not None:
@@ -165,17 +163,21 @@ class DescriptorPump:
         if not self._is_running:
             return
         self._watched[descriptor] = events
-        if events & POLLIN:
+        # A device's descriptor becomes writable when a transfer has ended.
+        if isinstance(self._loop, DirectLoop):
+            self._loop.direct.watch(descriptor, events, self._handle_events)
+        elif events & POLLIN:
             self._loop.add_reader(descriptor, self._handle_events)
         else:
-            # A device's descriptor becomes writable when a transfer has ended.
             self._loop.add_writer(descriptor, self._handle_events)
 
     def _unwatch(self, descriptor: int) -> None:
         events = self._watched.pop(descriptor, None)
         if events is None:
             return
-        if events & POLLIN:
+        if isinstance(self._loop, DirectLoop):
+            self._loop.direct.give_up(descriptor)
+        elif events & POLLIN:
             self._loop.remove_reader(descriptor)
         else:
             self._loop.remove_writer(descriptor)
