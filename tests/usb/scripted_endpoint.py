@@ -24,11 +24,15 @@ class ScriptedTransfer:
     def set_zero_packet(self, wanted: bool) -> None:
         self.adds_zero_packet = wanted
 
-    def submit(self, doing: str) -> None:
-        error = self._endpoint.refuse(self)
-        if error is not None:
-            raise error
+    @property
+    def fields(self) -> ScriptedTransfer:
+        return self
+
+    def submit(self) -> int:
+        if code := self._endpoint.refuse(self):
+            return code
         self._endpoint.submitted.append(self)
+        return 0
 
     def cancel(self) -> None:
         self._endpoint.cancelled.append(self)
@@ -55,7 +59,7 @@ class ScriptedEndpoint:
         self.cancelled: list[ScriptedTransfer] = []
         self.ended: list[ScriptedTransfer] = []
         self.is_closed = False
-        self.refuse: Callable[[ScriptedTransfer], Exception | None] = lambda _transfer: None
+        self.refuse: Callable[[ScriptedTransfer], int] = lambda _transfer: 0
 
     @property
     def sent(self) -> list[bytes]:

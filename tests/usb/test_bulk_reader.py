@@ -59,6 +59,7 @@ def events() -> Events:
 @pytest_asyncio.fixture
 async def reader(endpoint: ScriptedEndpoint, events: Events) -> BulkReader:
     reader = BulkReader(endpoint, events, count=COUNT, size=SIZE)
+    reader.deliver = events.data_received
     reader.resume()
     return reader
 

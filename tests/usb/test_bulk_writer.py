@@ -8,7 +8,7 @@ import pytest
 
 from tests.usb.scripted_endpoint import ScriptedEndpoint, ScriptedTransfer
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError
-from usbmux.usb.binding import TransferStatus, UsbUnsupportedError
+from usbmux.usb.binding import ErrorCode, TransferStatus
 from usbmux.usb.bulk import BulkWriter
 
 
@@ -18,9 +18,6 @@ class Events:
     def __init__(self) -> None:
         self.slots_freed = 0
         self.errors: list[UsbError] = []
-
-    def data_received(self, pieces: list[memoryview]) -> None:
-        raise NotImplementedError
 
     def slot_freed(self) -> None:
         self.slots_freed += 1
@@ -38,8 +35,8 @@ def running_writer(endpoint: ScriptedEndpoint, events: Events, slots: int = 4, s
     return writer
 
 
-def no_zero_packet(transfer: ScriptedTransfer) -> Exception | None:
-    return UsbUnsupportedError("cannot") if transfer.adds_zero_packet else None
+def no_zero_packet(transfer: ScriptedTransfer) -> int:
+    return ErrorCode.NOT_SUPPORTED if transfer.adds_zero_packet else 0
 
 
 @pytest.mark.asyncio
@@ -107,7 +104,7 @@ async def test_flag_unsupported_one_slot_left_is_not_enough() -> None:
 @pytest.mark.asyncio
 async def test_not_supported_even_without_flag_is_reported_later() -> None:
     endpoint, events = ScriptedEndpoint(), Events()
-    endpoint.refuse = lambda _transfer: UsbUnsupportedError("cannot")
+    endpoint.refuse = lambda _transfer: ErrorCode.NOT_SUPPORTED
     writer = running_writer(endpoint, events)
 
     writer.write(b"x")

@@ -1,8 +1,10 @@
 """The one place that imports usb1: it gets its types, loads the C library, and turns its errors into ours."""
 
+import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
+from functools import partial
 from typing import Final, cast
 
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError, UsbStallError, UsbTimeoutError
@@ -41,7 +43,6 @@ class TransferStatus(IntEnum):
 
 
 HOTPLUG_DEVICE_LEFT: Final = 2
-_SUCCESS: Final = 0
 
 _PLAIN_TEXT: Final = {
     ErrorCode.ACCESS: "no permission: a udev rule must give this user or group the device node under /dev/bus/usb"
@@ -130,8 +131,8 @@ def handle_events(context: Context, timeout_s: float = 0) -> None:
             raise error_from_code(_error_code(error), "handle USB events") from error
 
 
-def event_handler(context: Context) -> Callable[[], None]:
-    """What runs all that is due in a context, waits for nothing, and raises UsbError if libusb could not look.
+def event_handler(context: Context) -> Callable[[], int]:
+    """What runs all that is due in a context and waits for nothing. It returns 0, or libusb's number of an error.
 
     As `handle_events`, in a twentieth of the time: the binding's own call guards against a context that is being
     closed meanwhile, which is not done here.
@@ -139,21 +140,35 @@ def event_handler(context: Context) -> Callable[[], None]:
     # The binding has no public name for it.
     pointer: object = getattr(context, "_USBContext__context_p", None)
     if pointer is None:
-        return lambda: handle_events(context)
-    handle = usb1.libusb1.libusb_handle_events_timeout
-    no_time = usb1.libusb1.timeval(0, 0)
+        return partial(_handle_events_of_binding, context)
+    return partial(usb1.libusb1.libusb_handle_events_timeout, pointer, usb1.libusb1.timeval(0, 0))
 
-    def handle_now() -> None:
-        code: int = handle(pointer, no_time)
-        if code not in (_SUCCESS, ErrorCode.INTERRUPTED):
-            raise error_from_code(code, "handle USB events")
 
-    return handle_now
+def raise_unless_interrupted(code: int) -> None:
+    """Make an error of what `event_handler` returned.
+
+    Raises:
+        UsbError: libusb could not look.
+    """
+    if code != ErrorCode.INTERRUPTED:
+        raise error_from_code(code, "handle USB events")
+
+
+def _handle_events_of_binding(context: Context) -> int:
+    handle_events(context)
+    return 0
 
 
 def raw_library() -> RawLibrary:
     """The C library that the binding has loaded. Call after `open_context`."""
     return cast(RawLibrary, usb1.libusb1)
+
+
+def raw_submit() -> Callable[[int], int]:
+    """`libusb_submit_transfer` of an address. The checks of the binding take twice as long as the call."""
+    entry = ctypes.cast(usb1.libusb1.libusb_submit_transfer, ctypes.c_void_p).value
+    submit: Callable[[int], int] = usb1.libusb1.LIBUSB_CALL_FUNCTYPE(ctypes.c_int, ctypes.c_void_p)(entry)
+    return submit
 
 
 def raw_handle(handle: Handle) -> object:

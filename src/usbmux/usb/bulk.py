@@ -5,21 +5,20 @@ means: it reports through its `PipeEvents`, and goes on after `resume`.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
-from usbmux.usb.binding import TransferStatus, UsbUnsupportedError
+from usbmux.usb.binding import ErrorCode, TransferStatus, error_from_code
 
 _READ: Final = "read from the phone"
 _WRITE: Final = "write to the phone"
-_COMPLETED: Final = int(TransferStatus.COMPLETED)
+_COMPLETED: Final = int(TransferStatus.COMPLETED)  # plain numbers: a member of an enum takes longer to compare
+_NOT_SUPPORTED: Final = int(ErrorCode.NOT_SUPPORTED)
 
 
-class Transfer(Protocol):
-    """A `BulkTransfer`; hashable."""
-
-    data: bytes | memoryview
+class Ending(Protocol):
+    """What libusb writes down when a transfer ends."""
 
     @property
     def status(self) -> int:
@@ -29,14 +28,24 @@ class Transfer(Protocol):
     def actual_length(self) -> int:
         """How many bytes it carried."""
 
+
+class Transfer(Protocol):
+    """A `BulkTransfer`; hashable."""
+
+    data: bytes | memoryview
+
+    @property
+    def fields(self) -> Ending:
+        """How it ended last."""
+
     def set_data(self, data: bytes | memoryview) -> None:
         """What to read into or to write next."""
 
     def set_zero_packet(self, wanted: bool) -> None:
         """Whether a zero-length packet follows data that ends with a full one."""
 
-    def submit(self, doing: str) -> None:
-        """Begin it, or raise UsbError."""
+    def submit(self) -> int:
+        """Begin it. Returns: 0, or libusb's number of an error, after which it will not be among those that ended."""
 
     def cancel(self) -> None:
         """Have it end soon. No effect if it is not in flight."""
@@ -48,6 +57,10 @@ class Endpoint(Protocol):
     @property
     def address(self) -> int:
         """Its number and direction, as in the descriptor."""
+
+    @property
+    def ended(self) -> Sized:
+        """False if nothing has ended that was not taken: to ask this is shorter than to take nothing."""
 
     def new_transfer(self) -> Transfer:
         """A transfer without data."""
@@ -61,9 +74,6 @@ class Endpoint(Protocol):
 
 class PipeEvents(Protocol):
     """Whom the endpoints tell. Called in the loop's thread, never from inside a call into an endpoint."""
-
-    def data_received(self, pieces: list[memoryview]) -> None:
-        """Reads brought something, valid during the call."""
 
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
@@ -112,6 +122,8 @@ class BulkReader:
         self._in_flight = _InFlight()
         self._is_running = False
         self._has_stalled = False
+        self.deliver: Callable[[list[memoryview]], None] = lambda _pieces: None
+        """Whom to give what reads have brought, which is valid during the call; nobody at first."""
         self._ring = memoryview(bytearray(count * size))
         self._begins: dict[Transfer, int] = {}
         for begin in range(0, count * size, size):
@@ -128,7 +140,10 @@ class BulkReader:
         """Submit all reads. Nothing may be in flight."""
         self._is_running = True
         for transfer in self._begins:
-            self._submit(transfer)
+            if code := transfer.submit():
+                self._fail(code)
+                return
+            self._in_flight.count += 1
 
     def stop(self) -> None:
         """Cancel all reads and submit none again; what they still bring is not lost."""
@@ -146,26 +161,31 @@ class BulkReader:
 
     def collect(self) -> None:
         """Report what the reads have brought that ended meanwhile, and submit them again."""
-        ended = self._endpoint.take_ended()
-        if not ended:
+        if not self._endpoint.ended:
             return
-        self._in_flight.ended(len(ended))
+        ended = self._endpoint.take_ended()
+        left = len(ended)
         try:
             if pieces := self._pieces(ended):
-                self._events.data_received(pieces)
+                self.deliver(pieces)
         finally:
             for transfer in ended:
-                if transfer.status != _COMPLETED:
-                    self._look_into(transfer.status)
-                else:
+                if (status := transfer.fields.status) != _COMPLETED:
+                    self._look_into(status)
+                elif self._is_running:
                     self._has_stalled = False
-                    self._submit(transfer)
+                    if code := transfer.submit():
+                        self._fail(code)
+                    else:
+                        left -= 1
+            if left:
+                self._in_flight.ended(left)
 
     def _pieces(self, ended: Sequence[Transfer]) -> list[memoryview]:
         pieces: list[memoryview] = []
         begin = end = 0
         for transfer in ended:
-            if length := transfer.actual_length:
+            if length := transfer.fields.actual_length:
                 place = self._begins[transfer]
                 if place != end:
                     if begin < end:
@@ -186,16 +206,9 @@ class BulkReader:
             case _:
                 self._events.transfer_failed(_transfer_error(status, _READ))
 
-    def _submit(self, transfer: Transfer) -> None:
-        if not self._is_running:
-            return
-        try:
-            transfer.submit(_READ)
-        except UsbError as error:
-            self._is_running = False
-            self._loop.call_soon(self._events.transfer_failed, error)
-        else:
-            self._in_flight.count += 1
+    def _fail(self, code: int) -> None:
+        self._is_running = False
+        self._loop.call_soon(self._events.transfer_failed, error_from_code(code, _READ))
 
 
 class BulkWriter:
@@ -231,19 +244,17 @@ class BulkWriter:
         self._idle = list(self._transfers)
         self._byte_count = 0
         """Of the writes in flight."""
+        self._has_free_slot = False
+        """Kept up to date by `_count_slots`: it is asked for several times for each packet."""
 
     def start(self) -> None:
         """Begin to take packets."""
         self._is_running = True
+        self._count_slots()
 
     def has_free_slot(self) -> bool:
         """Whether `write` may be called now."""
-        return (
-            self._byte_count < self._slot_bytes
-            and len(self._idle) >= self._slots_per_write
-            and self._is_running
-            and not self._is_refusing
-        )
+        return self._has_free_slot
 
     def write(self, packet: bytes | memoryview) -> None:
         """Send one packet, which must not change before it is sent.
@@ -251,21 +262,24 @@ class BulkWriter:
         Raises:
             LocalProtocolError: No slot is free.
         """
-        if not self.has_free_slot():
+        if not self._has_free_slot:
             raise LocalProtocolError("the pipe has no free slot")
         self._submit(packet)
         if self._slots_per_write > 1 and self._is_running and packet and len(packet) % self._max_packet_size == 0:
             self._submit(b"")
+        self._count_slots()
 
     def stop(self) -> None:
         """Cancel all writes and take no more."""
         self._is_running = False
+        self._count_slots()
         for transfer in self._transfers:
             transfer.cancel()
 
     def refuse(self) -> None:
         """Take no more, and let what is in flight end."""
         self._is_refusing = True
+        self._count_slots()
 
     async def wait_idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -277,42 +291,47 @@ class BulkWriter:
 
     def collect(self) -> None:
         """Look after the writes that have ended meanwhile."""
-        ended = self._endpoint.take_ended()
-        if not ended:
+        if not self._endpoint.ended:
             return
-        had_free_slot = self.has_free_slot()
-        self._in_flight.ended(len(ended))
+        had_free_slot = self._has_free_slot
+        ended = self._endpoint.take_ended()
         for transfer in ended:
             self._byte_count -= len(transfer.data)
             transfer.data = b""
             self._idle.append(transfer)
-            if transfer.status != _COMPLETED and self._is_running:
-                self._events.transfer_failed(_transfer_error(transfer.status, _WRITE))
-        if not had_free_slot and self.has_free_slot():
+            if (status := transfer.fields.status) != _COMPLETED and self._is_running:
+                self._events.transfer_failed(_transfer_error(status, _WRITE))
+        self._in_flight.ended(len(ended))
+        self._count_slots()
+        if not had_free_slot and self._has_free_slot:
             self._events.slot_freed()
+
+    def _count_slots(self) -> None:
+        self._has_free_slot = (
+            self._byte_count < self._slot_bytes
+            and len(self._idle) >= self._slots_per_write
+            and self._is_running
+            and not self._is_refusing
+        )
 
     def _submit(self, packet: bytes | memoryview) -> None:
         transfer = self._idle.pop()
         transfer.set_data(packet)
-        try:
-            self._submit_with_zero_packet(transfer)
-        except UsbError as error:
+        code = transfer.submit()
+        if code == _NOT_SUPPORTED and self._slots_per_write == 1:
+            code = self._submit_without_zero_packet(transfer)
+        if code:
             self._is_running = False
-            self._loop.call_soon(self._events.transfer_failed, error)
+            self._loop.call_soon(self._events.transfer_failed, error_from_code(code, _WRITE))
         else:
             self._byte_count += len(packet)
             self._in_flight.count += 1
 
-    def _submit_with_zero_packet(self, transfer: Transfer) -> None:
-        try:
-            transfer.submit(_WRITE)
-        except UsbUnsupportedError:
-            if self._slots_per_write > 1:
-                raise
-            self._slots_per_write = 2
-            for other in [transfer, *self._idle]:
-                other.set_zero_packet(False)
-            transfer.submit(_WRITE)
+    def _submit_without_zero_packet(self, transfer: Transfer) -> int:
+        self._slots_per_write = 2
+        for other in [transfer, *self._idle]:
+            other.set_zero_packet(False)
+        return transfer.submit()
 
 
 def _transfer_error(status: int, doing: str) -> UsbError:

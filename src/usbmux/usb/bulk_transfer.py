@@ -7,16 +7,16 @@ queue afterwards.
 
 import ctypes
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from usbmux.errors import UsbError
 from usbmux.usb._usb1 import Handle, TransferFields, TransferPointer
-from usbmux.usb.binding import error_from_code, raw_handle, raw_library
+from usbmux.usb.binding import raw_handle, raw_library, raw_submit
 
 _BULK: Final = 2
 _ADD_ZERO_PACKET: Final = 8
-_SUCCESS: Final = 0
 _SMALL: Final = 1024
 """Up to as many bytes are copied to a place whose address is known: to find out another one takes longer."""
 
@@ -24,13 +24,15 @@ _SMALL: Final = 1024
 class BulkTransfer:
     """One transfer of an endpoint, used again and again. Made by `BulkEndpoint.new_transfer`."""
 
-    __slots__ = ("_at_place", "_cancel", "_fields", "_free", "_place", "_pointer", "_submit", "data")
+    __slots__ = ("_at_place", "_cancel", "_free", "_place", "_pointer", "data", "fields", "submit")
 
-    def __init__(self, pointer: TransferPointer) -> None:
+    def __init__(self, pointer: TransferPointer, submit: Callable[[int], int]) -> None:
         library = raw_library()
         self._pointer: Final = pointer
-        self._fields: Final[TransferFields] = pointer.contents
-        self._submit: Final = library.libusb_submit_transfer
+        self.fields: Final[TransferFields] = pointer.contents
+        """The structure behind it; how it ended last is written there."""
+        self.submit: Final[Callable[[], int]] = partial(submit, self.address)
+        """Hand it to libusb. Returns: 0, or a number for `error_from_code`; then it will not end."""
         self._cancel: Final = library.libusb_cancel_transfer
         self._free: Final = library.libusb_free_transfer
         self._place = bytearray()
@@ -43,17 +45,7 @@ class BulkTransfer:
     def address(self) -> int:
         """Of the structure, which tells transfers apart."""
         # It is a structure of ctypes; the protocol says only which fields of it are used.
-        return ctypes.addressof(self._fields)  # type: ignore[arg-type]
-
-    @property
-    def status(self) -> int:
-        """How it ended: a `TransferStatus`."""
-        return self._fields.status
-
-    @property
-    def actual_length(self) -> int:
-        """How many bytes it carried."""
-        return self._fields.actual_length
+        return ctypes.addressof(self.fields)  # type: ignore[arg-type]
 
     def set_data(self, data: bytes | memoryview) -> None:
         """What to read into (a writable view) or to write next; kept until it is replaced."""
@@ -62,28 +54,17 @@ class BulkTransfer:
         if isinstance(data, bytes) and length <= _SMALL:
             if not self._at_place:
                 self._place = self._place or bytearray(_SMALL)
-                self._fields.buffer = _address(self._place)
+                self.fields.buffer = _address(self._place)
                 self._at_place = True
             self._place[:length] = data
         else:
-            self._fields.buffer = _address(data)
+            self.fields.buffer = _address(data)
             self._at_place = False
-        self._fields.length = length
+        self.fields.length = length
 
     def set_zero_packet(self, wanted: bool) -> None:
         """Whether a zero-length packet follows data that ends with a full one."""
-        self._fields.flags = _ADD_ZERO_PACKET if wanted else 0
-
-    def submit(self, doing: str) -> None:
-        """Hand it to libusb.
-
-        Raises:
-            UsbError: It was not taken, and will not be among those that have ended.
-            UsbUnsupportedError: The platform has no zero-packet flag.
-        """
-        code = self._submit(self._pointer)
-        if code != _SUCCESS:
-            raise error_from_code(code, doing)
+        self.fields.flags = _ADD_ZERO_PACKET if wanted else 0
 
     def cancel(self) -> None:
         """Ask libusb to end it, which it will, whatever it says to this. No effect if it is not in flight."""
@@ -106,11 +87,13 @@ class BulkEndpoint:
 
     def __init__(self, handle: Handle, address: int) -> None:
         self.address: Final = address
+        self.ended: Final[deque[int]] = deque()
+        """The addresses of transfers that have ended and were not taken yet."""
         self._handle: Final = raw_handle(handle)
-        self._ended: Final[deque[int]] = deque()
+        self._submit: Final = raw_submit()
         self._transfers: Final[dict[int, BulkTransfer]] = {}
         library = raw_library()
-        called_back = library.LIBUSB_CALL_FUNCTYPE(None, ctypes.c_void_p)(self._ended.append)
+        called_back = library.LIBUSB_CALL_FUNCTYPE(None, ctypes.c_void_p)(self.ended.append)
         self._called_back: Final = called_back  # libusb has its address
         self._callback: Final = ctypes.cast(called_back, library.libusb_transfer_cb_fn_p)
 
@@ -129,16 +112,17 @@ class BulkEndpoint:
         fields.type = _BULK
         fields.timeout = 0
         fields.callback = self._callback
-        transfer = BulkTransfer(pointer)
+        transfer = BulkTransfer(pointer, self._submit)
         self._transfers[transfer.address] = transfer
         return transfer
 
     def take_ended(self) -> Sequence[BulkTransfer]:
         """The transfers that have ended and were not taken yet, in order."""
-        if not (count := len(self._ended)):
-            return ()
-        take, transfers = self._ended.popleft, self._transfers
-        return [transfers[take()] for _ in range(count)]  # a callback in another thread may add one meanwhile
+        ended, transfers = self.ended, self._transfers
+        count = len(ended)  # a callback in another thread may add one meanwhile
+        if count == 1:
+            return (transfers[ended.popleft()],)
+        return [transfers[ended.popleft()] for _ in range(count)]
 
     def close(self) -> None:
         """Free the transfers. None of them may be in flight."""

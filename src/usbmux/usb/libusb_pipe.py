@@ -67,7 +67,7 @@ class TransferSizes:
     """Number of reads in flight."""
     read_size: int = 16384
     """Bytes of a read."""
-    writes: int = 8
+    writes: int = 32
     """Number of writes in flight."""
     write_bytes: int = MAX_WRITE_BYTES
     """No further write begins while as many bytes are in flight."""
@@ -101,8 +101,9 @@ class LibusbPipe:
             slots=sizes.writes,
             slot_bytes=sizes.write_bytes,
         )
+        # Each packet needs both, so without a call in between; see `BulkPipe`.
         self.has_free_slot: Final = self._writer.has_free_slot
-        """Whether `write` may be called now; never before the start or after the end."""
+        self.write: Final = self._writer.write
         session.pump.call_after_events(self._collect)
 
     @property
@@ -119,17 +120,10 @@ class LibusbPipe:
         if self._state is not PipeState.OPENED:
             raise LocalProtocolError(f"the pipe is {self._state.value} already")
         self._receiver = receiver
+        self._reader.deliver = receiver.data_received
         self._set_state(PipeState.RUNNING)
         self._writer.start()
         self._reader.resume()
-
-    def write(self, packet: bytes | memoryview) -> None:
-        """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
-
-        Raises:
-            LocalProtocolError: No slot is free.
-        """
-        self._writer.write(packet)
 
     async def close(self) -> None:
         """Stop all transfers and release the interface. Idempotent; `pipe_lost(None)` comes first."""
@@ -137,11 +131,6 @@ class LibusbPipe:
             self._writer.refuse()
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
-
-    def data_received(self, pieces: list[memoryview]) -> None:
-        """Reads brought something."""
-        if self._state is PipeState.RUNNING and self._receiver is not None:
-            self._receiver.data_received(pieces)
 
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
@@ -175,6 +164,7 @@ class LibusbPipe:
     def _end(self, state: PipeState, error: UsbError | None) -> None:
         self._set_state(state)
         receiver, self._receiver = self._receiver, None
+        self._reader.deliver = _drop
         self._reader.stop()
         self._writer.stop()
         if receiver is not None:
@@ -220,3 +210,7 @@ class LibusbPipe:
     def _set_state(self, state: PipeState) -> None:
         assert (self._state, state) in _EDGES, f"{self._state} -> {state}"
         self._state = state
+
+
+def _drop(_pieces: list[memoryview]) -> None:
+    """A pipe that has ended delivers nothing."""

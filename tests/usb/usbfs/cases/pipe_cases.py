@@ -13,6 +13,7 @@ from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals, Received, until, write_all
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
 from usbmux.testing.usb_phone import ENDPOINT_IN, ENDPOINT_OUT
+from usbmux.usb.libusb_pipe import TransferSizes
 from usbmux.usb.pipe import BulkPipe
 
 
@@ -87,19 +88,20 @@ async def test_started_all_slots_taken_write_is_refused_until_slot_freed(
     pipe: BulkPipe, phone: UsbfsDevice, received: Received
 ) -> None:
     phone.holds_writes = True
-    for number in range(8):
+    slots = TransferSizes().writes
+    for number in range(slots):
         pipe.write(bytes([number]))
 
     assert not pipe.has_free_slot()
     with pytest.raises(LocalProtocolError):
         pipe.write(b"one too many")
-    await until(lambda: len(phone.writes_held) == 8)
+    await until(lambda: len(phone.writes_held) == slots)
     assert received.slots_freed == 0
     phone.release_writes()
     await until(pipe.has_free_slot)
 
     assert received.slots_freed == 1
-    await until(lambda: [data for data, _ in phone.written] == [bytes([number]) for number in range(8)])
+    await until(lambda: [data for data, _ in phone.written] == [bytes([number]) for number in range(slots)])
 
 
 @pytest.mark.asyncio
