@@ -47,6 +47,8 @@ class LinkTap:
 
     def __init__(self, hub: "TraceHub", info: UsbDeviceInfo) -> None:
         self.listeners: tuple[tuple[TraceSink, LinkSink], ...] = ()
+        self.changed: Callable[[], None] = _do_nothing
+        """Called when `listeners` has changed."""
         self._hub: Final = hub
         self._info: Final = info
 
@@ -63,10 +65,12 @@ class LinkTap:
         else:
             if link is not None:
                 self.listeners += ((sink, link),)
+                self.changed()
 
     def leave(self, sink: TraceSink) -> None:
         """Tell this sink no more."""
         self.listeners = tuple(listener for listener in self.listeners if listener[0] is not sink)
+        self.changed()
 
     def sent(self, packet: bytes) -> None:
         """The host handed a packet to the bus."""
@@ -110,7 +114,7 @@ class TraceHub:
     def __init__(self, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.clock_ns: Final = clock_ns
         self._sinks: Final[list[TraceSink]] = []
-        self._taps: Final[list[LinkTap]] = []
+        self._taps: Final[dict[LinkTap, None]] = {}
 
     def add(self, sink: TraceSink) -> None:
         """Tell this sink from now on."""
@@ -134,10 +138,13 @@ class TraceHub:
 
     def link_began(self, tap: LinkTap) -> None:
         """The link of this tap is open."""
-        self._taps.append(tap)
+        self._taps[tap] = None
         for sink in self._sinks:
             tap.join(sink, is_under_way=False)
 
     def link_ended(self, tap: LinkTap) -> None:
         """The link of this tap is over."""
-        self._taps.remove(tap)
+        del self._taps[tap]
+
+
+def _do_nothing() -> None: ...

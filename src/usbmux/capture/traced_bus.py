@@ -1,6 +1,6 @@
 """A bus whose transfers somebody else can be told of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +12,7 @@ from usbmux.usb.pipe import BulkPipe, BusListener, PipeReceiver, UsbBus, UsbCand
 class TracedBus:
     """A `UsbBus` that does what another one does, and tells the sinks of a hub of every transfer.
 
-    While the hub has no sinks, a transfer costs one call more and the question whether there are any.
+    While the hub has no sinks, a write costs nothing more, and what reads bring one call.
     """
 
     def __init__(self, bus: UsbBus, hub: TraceHub) -> None:
@@ -64,6 +64,8 @@ class _TracedPipe:
         self._pipe: Final = pipe
         self._tap: Final = hub.tap(pipe.info)
         self.has_free_slot: Final = pipe.has_free_slot  # asked for every packet, so without a call in between
+        self.write: Callable[[bytes | memoryview], None] = pipe.write  # nor this, while nobody listens
+        self._tap.changed = self._choose_write
 
     @property
     def info(self) -> UsbDeviceInfo:
@@ -73,10 +75,12 @@ class _TracedPipe:
         self._pipe.start(_TracedReceiver(receiver, self._tap))
         self._tap.open()  # the pipe calls nobody back before this
 
-    def write(self, packet: bytes | memoryview) -> None:
+    def _choose_write(self) -> None:
+        self.write = self._write_and_tell if self._tap.listeners else self._pipe.write
+
+    def _write_and_tell(self, packet: bytes | memoryview) -> None:
         self._pipe.write(packet)
-        if self._tap.listeners:
-            self._tap.sent(bytes(packet))
+        self._tap.sent(bytes(packet))
 
     async def close(self) -> None:
         await self._pipe.close()
