@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ class Sleeper:
     """Something that wants to be woken; cannot be compared, as a connection cannot."""
 
     deadline: float | None = None
+    planned: list[tuple[float, int]] = field(default_factory=list)
 
 
 def plan(timers: Timers[Sleeper], owner: Sleeper, deadline: float | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.soak.soak import Soak, SoakFailedError
+from usbmux.mux.arrivals import Arrivals
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import DataReceived, Event, SendRoomOpened
 from usbmux.mux.packet_buffer import PacketBuffer
@@ -16,7 +17,7 @@ from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.session import MuxSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 STEPS = 20_000
 STEPS_TO_FIND_A_FAULT = 60_000
@@ -81,26 +82,26 @@ def overrun_the_window(patch: pytest.MonkeyPatch) -> None:
 
 
 def lose_a_byte(patch: pytest.MonkeyPatch) -> None:
-    next_event = MuxSession.next_event
+    next_event = Arrivals.next
 
-    def losing(self: MuxSession) -> Event | None:
+    def losing(self: Arrivals) -> Event | None:
         event = next_event(self)
         if isinstance(event, DataReceived) and len(event.pieces[-1]) > 1:
             return event._replace(pieces=[*event.pieces[:-1], event.pieces[-1][:-1]])
         return event
 
-    patch.setattr(MuxSession, "next_event", losing)
+    patch.setattr(Arrivals, "next", losing)
 
 
 def keep_open_windows_secret(patch: pytest.MonkeyPatch) -> None:
-    next_event = MuxSession.next_event
+    next_event = Arrivals.next
 
-    def silent(self: MuxSession) -> Event | None:
+    def silent(self: Arrivals) -> Event | None:
         while isinstance(event := next_event(self), SendRoomOpened):
             pass
         return event
 
-    patch.setattr(MuxSession, "next_event", silent)
+    patch.setattr(Arrivals, "next", silent)
 
 
 def reset_instead_of_draining(patch: pytest.MonkeyPatch) -> None:
@@ -123,16 +124,16 @@ def sleep_through_deadlines(patch: pytest.MonkeyPatch) -> None:
 
 
 def hoard_what_comes(patch: pytest.MonkeyPatch) -> None:
-    receive = MuxSession.receive_data
+    receive = MuxSession.receive_pieces
     hoards: dict[int, list[bytes]] = {}
 
-    def hoarding(self: MuxSession, data: bytes, now: float) -> None:
+    def hoarding(self: MuxSession, pieces: Sequence[bytes], now: float) -> None:
         hoard = hoards.setdefault(id(self), [])
-        hoard.append(bytes(100 * len(data)))
+        hoard += [bytes(100 * len(piece)) for piece in pieces]
         vars(self)["hoard"] = hoard
-        receive(self, data, now)
+        receive(self, pieces, now)
 
-    patch.setattr(MuxSession, "receive_data", hoarding)
+    patch.setattr(MuxSession, "receive_pieces", hoarding)
 
 
 def never_say_no(patch: pytest.MonkeyPatch) -> None:

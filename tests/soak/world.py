@@ -152,9 +152,11 @@ class World:
             return 0
         count = min(count, stream.connection.send_room)
         data = content(stream.salt, stream.written, count)
-        packet = self.session.send(stream.connection, data, self.now, at_once=count % 2 == 0)
+        packet = self.session.send_at_once(stream.connection, data) if count % 2 == 0 else None
         if packet is not None:
             self._put_on_cable(packet)
+        else:
+            self.session.send(stream.connection, data, self.now)
         stream.written += count
         stream.may_write = stream.connection.send_room > 0
         self.take_events()

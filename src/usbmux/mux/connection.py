@@ -24,7 +24,7 @@ from usbmux.mux.events import (
     SendRoomOpened,
 )
 from usbmux.mux.packet_buffer import PacketBuffer
-from usbmux.mux.segment import MAX_REASON_LENGTH, Flags, Segment, reset_text, seq_add, seq_diff
+from usbmux.mux.segment import ACK, MAX_REASON_LENGTH, RST, SYN, WINDOW_SHIFT, Segment, reset_text, seq_add, seq_diff
 from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.tcp_state import EDGES, TcpState
@@ -33,10 +33,6 @@ _ESTABLISHED: Final = TcpState.ESTABLISHED  # to look up a member takes as long 
 _HALF_CLOSED: Final = TcpState.HALF_CLOSED
 _DRAINING: Final = TcpState.DRAINING
 _MASK: Final = 0xFFFFFFFF
-_ACK: Final = int(Flags.ACK)  # plain numbers: to combine flags takes longer than all else that is done with a packet
-_RST: Final = int(Flags.RST)
-_SYN: Final = int(Flags.SYN)
-_SYN_ACK: Final = int(Flags.SYN | Flags.ACK)
 
 
 class TcpConnection:
@@ -61,6 +57,7 @@ class TcpConnection:
         self.rcv_acked = 0
         """The acknowledgement that we sent last."""
         self.rcv_wnd: Final = settings.receive_window
+        self.window_field: Final = min(settings.receive_window >> WINDOW_SHIFT, 0xFFFF)  # `rcv_wnd` in a segment
         self._settings: Final = settings
         self._acknowledge_bytes: Final = int(settings.receive_window * settings.acknowledge_share)
         self._emit: Final = emit
@@ -73,7 +70,9 @@ class TcpConnection:
         self.wants_control = True
         """Whether a SYN, an acknowledgement or a RST is due, which goes before all data."""
         self.deadline_moved = True
-        """Whether a deadline was set since this was last cleared."""
+        """Whether there is a deadline before those that are planned, since this was last cleared."""
+        self.planned: list[tuple[float, int]] = []
+        """See `HasDeadline`."""
         self._syn_due = True
         self._reset_due: bytes | None = None
         self._acknowledge_deadline: float | None = None
@@ -182,7 +181,7 @@ class TcpConnection:
             case TcpState.SYN_SENT:
                 self._receive_answer_to_syn(segment, now)
             case TcpState.ESTABLISHED | TcpState.HALF_CLOSED | TcpState.DRAINING:
-                if segment.flags & _RST:
+                if segment.flags & RST:
                     self._end(CloseCause.RESET, reset_text(segment))
                 elif (wrong := self._violation(segment)) is not None:
                     self.abort(CloseCause.VIOLATED, wrong)
@@ -245,13 +244,13 @@ class TcpConnection:
         """The SYN, RST or acknowledgement that is due, if it still is."""
         if self._reset_due is not None:
             text, self._reset_due = self._reset_due, None
-            return self._segment(_RST, text)
+            return self._segment(RST, text)
         if self._syn_due:
             self._syn_due = False
-            segment = self._segment(_SYN)
+            segment = self._segment(SYN)
             self.snd_nxt = seq_add(self.snd_nxt, 1)
             return segment
-        return self._segment(_ACK) if self.wants_control else None
+        return self._segment(ACK) if self.wants_control else None
 
     def take_data(self, max_count: int) -> tuple[int, bytes | memoryview | PacketBuffer] | None:
         """The queued data that goes out now: at most `max_count` bytes and never beyond the phone's window.
@@ -332,7 +331,8 @@ class TcpConnection:
             self.wants_control = True
         elif self._acknowledge_deadline is None:
             self._acknowledge_deadline = now + self._settings.acknowledge_delay_s
-            self.deadline_moved = True
+            if not self.planned or self._acknowledge_deadline < self.planned[-1][0]:
+                self.deadline_moved = True
 
     def _take_everything(self, now: float) -> None:
         """Nobody reads any more, but a phone that waits for its window would not read either."""
@@ -348,9 +348,9 @@ class TcpConnection:
     def _receive_answer_to_syn(self, segment: Segment, now: float) -> None:
         if self._syn_due:
             self.abort(CloseCause.VIOLATED, f"expected nothing before our SYN, got {segment}")
-        elif segment.flags & _RST:
+        elif segment.flags & RST:
             self._end(CloseCause.REFUSED, reset_text(segment))
-        elif segment.flags != _SYN_ACK or segment.ack != self.snd_nxt or segment.payload:
+        elif segment.flags != SYN | ACK or segment.ack != self.snd_nxt or segment.payload:
             self.abort(CloseCause.VIOLATED, f"expected SYN+ACK with ack {self.snd_nxt}, got {segment}")
         else:
             self.snd_una = segment.ack
@@ -364,7 +364,7 @@ class TcpConnection:
 
     def _violation(self, segment: Segment) -> str | None:
         """What is wrong with a segment of an open connection, in words for the phone's log and ours (T7)."""
-        if segment.flags != _ACK:
+        if segment.flags != ACK:
             return f"expected flags ACK, got {segment}"
         if segment.seq != self.rcv_nxt:
             return f"expected seq {self.rcv_nxt}, got {segment}"

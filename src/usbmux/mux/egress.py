@@ -35,26 +35,27 @@ class Egress:
         self._stray_resets: Final = StrayResets(settings.receive_window)
         self._control_turns: Final[OrderedDict[TcpConnection, None]] = OrderedDict()
         self._data_turns: Final = Turns[TcpConnection]()
-
-    @property
-    def wants_to_send(self) -> bool:
-        """Whether `next_packet` may have one; if not, it has none."""
-        return bool(self._control_turns or self._data_turns.waiting or self._link_packets or self._stray_resets.waiting)
+        self.may_have_packet = True
+        """Whether something has been queued since `next_packet` last had nothing."""
 
     def next_packet(self) -> bytes | memoryview | None:
-        """Remove and return the packet that goes out now."""
+        """Remove and return the packet that goes out now, if any."""
         if self._link_packets:
             return self._link_packets.popleft()
         if self._stray_resets.waiting:
             return self._encoder.encode_segment(self._stray_resets.take())
         if self._control_turns and (segment := self._next_control_segment()) is not None:
             return self._encoder.encode_segment(segment)
-        return self._next_data_packet() if self._data_turns.waiting else None
+        if self._data_turns.waiting and (packet := self._next_data_packet()) is not None:
+            return packet
+        self.may_have_packet = False
+        return None
 
     # The link's own.
 
     def repeat_offer(self) -> None:
         """Offer a version once more."""
+        self.may_have_packet = True
         self._link_packets.append(OFFER)
 
     @property
@@ -73,10 +74,12 @@ class Egress:
             self._link_packets.clear()
         self._encoder = PacketEncoder(version, self._received, self._settings.max_packet_length)
         if version >= 2:
+            self.may_have_packet = True
             self._link_packets.append(self._encoder.encode_packet(MuxProtocol.SETUP, SETUP_PAYLOAD))
 
     def answer_stray(self, segment: Segment) -> bool:
         """See `StrayResets.answer`."""
+        self.may_have_packet = True
         return self._stray_resets.answer(segment)
 
     # Those of connections.
@@ -85,6 +88,7 @@ class Egress:
         """Queue the connection for what it wants to send, behind those that wait already."""
         if connection.wants_control:
             self._control_turns.setdefault(connection)
+            self.may_have_packet = True
         if connection.queue.length:
             self._join_line(connection)
 
@@ -93,9 +97,12 @@ class Egress:
         self._data_turns.forget(connection)
 
     def pass_by(self, connection: TcpConnection, data: bytes | PacketBuffer) -> bytes | memoryview | None:
-        """Send data without queueing it, if nothing has to go before and one packet takes it; see `MuxSession.send`."""
+        """Send data without queueing it, if nothing has to go before and one packet takes it.
+
+        See `MuxSession.send_at_once`.
+        """
         count = len(data)
-        if not 0 < count <= self._encoder.max_payload or connection.queue.length or self.wants_to_send:
+        if self.may_have_packet or not 0 < count <= self._encoder.max_payload or connection.queue.length:
             return None
         seq = connection.send_now(count)
         self._data_turns.spend_alone(connection, count)
@@ -103,6 +110,7 @@ class Egress:
 
     def _join_line(self, connection: TcpConnection) -> None:
         if count := connection.sendable:
+            self.may_have_packet = True
             self._data_turns.join(connection, min(count, self._encoder.max_payload))
 
     def _next_control_segment(self) -> Segment | None:

@@ -6,12 +6,11 @@ from usbmux.mux.connection import TcpConnection
 from usbmux.mux.link_count import LinkCount
 from usbmux.mux.packet import HEADER_LENGTH, MAGIC, MuxProtocol, encode_v1, encode_v2
 from usbmux.mux.packet_buffer import PacketBuffer
-from usbmux.mux.segment import DATA_OFFSET, WINDOW_SHIFT, Flags, Segment
+from usbmux.mux.segment import ACK, DATA_OFFSET, WINDOW_SHIFT, Segment
 from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
 from usbmux.mux.segment_packet import HEADERS, HEADERS_LENGTH
 
 _TCP: Final = int(MuxProtocol.TCP)
-_ACK: Final = int(Flags.ACK)
 
 
 class PacketEncoder:
@@ -36,7 +35,7 @@ class PacketEncoder:
         if self._version == 1:
             payload = data.data if isinstance(data, PacketBuffer) else data
             ports = (connection.local_port, connection.remote_port)
-            return self.encode_segment(Segment(*ports, seq, connection.rcv_acked, _ACK, connection.rcv_wnd, payload))
+            return self.encode_segment(Segment(*ports, seq, connection.rcv_acked, ACK, connection.rcv_wnd, payload))
         tx_seq = self._tx_seq
         self._tx_seq = (tx_seq + 1) & 0xFFFF
         headers = HEADERS.pack(
@@ -50,11 +49,13 @@ class PacketEncoder:
             seq,
             connection.rcv_acked,
             DATA_OFFSET,
-            _ACK,
-            min(connection.rcv_wnd >> WINDOW_SHIFT, 0xFFFF),
+            ACK,
+            connection.window_field,
             0,
             0,
         )
+        if isinstance(data, bytes):
+            return headers + data
         return data.packet(headers) if isinstance(data, PacketBuffer) else b"".join((headers, data))
 
     def encode_segment(self, segment: Segment) -> bytes:

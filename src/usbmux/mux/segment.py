@@ -33,6 +33,12 @@ class Flags(IntFlag):
     URG = 0x20
 
 
+# As plain numbers: to combine members takes longer than all else that is done with a packet.
+SYN: Final = int(Flags.SYN)
+RST: Final = int(Flags.RST)
+ACK: Final = int(Flags.ACK)
+
+
 _LETTERS: Final = (
     (Flags.SYN, "S"),
     (Flags.FIN, "F"),

@@ -11,11 +11,10 @@ from usbmux.mux.arrivals import Arrivals
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.link_count import LinkCount
 from usbmux.mux.packet import MAX_PACKET_LENGTH, MuxProtocol
-from usbmux.mux.segment import DATA_OFFSET, WINDOW_SHIFT, Flags
+from usbmux.mux.segment import ACK, DATA_OFFSET, WINDOW_SHIFT
 from usbmux.mux.segment_packet import HEADERS, HEADERS_LENGTH
 
 _TCP: Final = int(MuxProtocol.TCP)
-_ACK: Final = int(Flags.ACK)
 _DATA_OFFSET: Final = DATA_OFFSET >> 4
 
 
@@ -72,7 +71,7 @@ class SegmentRun:
                     or not HEADERS_LENGTH <= length <= MAX_PACKET_LENGTH
                     or end > size
                     or tx_seq != expected
-                    or flags != _ACK
+                    or flags != ACK
                     or data_offset >> 4 != _DATA_OFFSET
                     or (connection := connections.get(local_port)) is None
                     or connection.remote_port != remote_port

@@ -6,7 +6,7 @@ ride on data and no queue can grow. After any call: drain `next_event`, then `pa
 `deadline` again. The rules M1 to M14 and T1 to T16 are those of docs/protocol/mux.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
 from enum import Enum, auto
 from typing import Final
 
@@ -79,6 +79,12 @@ class MuxSession:
         self._is_ordinary = False
         """Whether runs of segments can be taken: the handshake is done, and the framing that of version 2."""
         self._run = SegmentRun(self._connections, self._arrivals, changed=self._plan)
+        self.next_event: Final[Callable[[], Event | None]] = self._arrivals.next
+        """Remove and return what happened, oldest first."""
+        self.waiting_events: Final[Sized] = self._arrivals.events
+        """False if `next_event` has none."""
+        self.deadline_moved = False
+        """Whether `deadline` may have come nearer since this was last cleared."""
         self._now = now
         self._packet_deadline: float | None = None
         """For the rest of a packet that has begun."""
@@ -116,19 +122,10 @@ class MuxSession:
             self._resynchronise(f"{error}{shown}", now)
             self.receive_data(error.data, now)  # what is left of the transfer, in the new state
 
-    def next_event(self) -> Event | None:
-        """What happened, oldest first."""
-        return self._arrivals.next()
-
-    @property
-    def wants_to_send(self) -> bool:
-        """Whether `packet_to_send` may have a packet; if not, it has none."""
-        return self._egress.wants_to_send
-
     def packet_to_send(self, now: float) -> bytes | memoryview | None:
         """The next packet for the phone, or None. Call only when it can be sent at once."""
         self._now = now
-        return None if self.state is _FAILED else self._egress.next_packet()
+        return None if self.state is _FAILED else self.egress.next_packet()
 
     @property
     def deadline(self) -> float | None:
@@ -141,6 +138,7 @@ class MuxSession:
     def handle_timer(self, now: float) -> None:
         """Act on deadlines that have passed."""
         self._now = now
+        self.deadline_moved = True
         if self.state is _HANDSHAKE:
             self._handle_handshake_timer(now)
             return
@@ -173,33 +171,25 @@ class MuxSession:
         self._plan(connection)
         return connection
 
-    def send(
-        self, connection: TcpConnection, data: bytes | PacketBuffer, now: float, *, at_once: bool = False
-    ) -> bytes | memoryview | None:
-        """Queue client data; see `TcpConnection.send`.
-
-        Args:
-            connection: Whose.
-            data: At most its `send_room`; a buffer is the session's from now on.
-            now: The time.
-            at_once: Whether the phone can be sent a packet now. If no other has to go first and one takes the data, it
-                is returned instead of being queued.
-
-        Returns:
-            The packet that has to be sent now, if any.
-        """
-        if at_once and (packet := self._egress.pass_by(connection, data)) is not None:
-            return packet
+    def send(self, connection: TcpConnection, data: bytes | PacketBuffer, now: float) -> None:
+        """Queue client data: at most `TcpConnection.send_room` bytes. A buffer is the session's from now on."""
         self._now = now
         connection.send(data)
         self._plan(connection)
-        return None
+
+    def send_at_once(self, connection: TcpConnection, data: bytes | PacketBuffer) -> bytes | memoryview | None:
+        """As `send`, and return the packet, which has to be sent now; None, and nothing done, if others go first.
+
+        Call only when the phone can be sent a packet.
+        """
+        return self.egress.pass_by(connection, data)
 
     def acknowledge(self, connection: TcpConnection, count: int, now: float) -> None:
         """The client has taken `count` bytes; see `TcpConnection.acknowledge`."""
         self._now = now
         connection.acknowledge(count, now)
-        self._plan(connection)
+        if connection.wants_control or connection.deadline_moved:
+            self._plan(connection)
 
     def shutdown_write(self, connection: TcpConnection, now: float) -> None:
         """The client sends no more but still reads; see `TcpConnection.shutdown_write`."""
@@ -235,8 +225,10 @@ class MuxSession:
         self._reader = PacketReader(version=1)
         self._handshake = Handshake(now, self.settings)
         self._link_count = LinkCount()
-        self._egress = Egress(self.settings, self._link_count, control_sent=self._control_sent)
+        self.egress = Egress(self.settings, self._link_count, control_sent=self._control_sent)
+        """To be asked `may_have_packet`, no more."""
         self._packet_deadline = None
+        self.deadline_moved = True
         for local_port in self._unsent_resets:
             self._ports.release(local_port, now, rest=True)
         self._unsent_resets.clear()
@@ -266,7 +258,7 @@ class MuxSession:
         if isinstance(event, ConnectionClosed):
             connection = event.connection
             del self._connections[connection.local_port]
-            self._egress.forget(connection)
+            self.egress.forget(connection)
             self._timers.forget(connection)
             # A phone that has reset the connection is done with the port; otherwise it may not know yet (T16).
             if connection.wants_control:
@@ -279,10 +271,11 @@ class MuxSession:
     def _plan(self, connection: TcpConnection) -> None:
         """Queue the connection for what it wants to send, behind those that wait already."""
         if connection.wants_control or connection.queue.length:
-            self._egress.plan(connection)
+            self.egress.plan(connection)
         if connection.deadline_moved:
             connection.deadline_moved = False
             self._timers.plan(connection)
+            self.deadline_moved = True
 
     def _control_sent(self, connection: TcpConnection) -> None:
         if self._unsent_resets.pop(connection.local_port, None) is not None:
@@ -295,12 +288,13 @@ class MuxSession:
             self._packet_deadline = None
         elif is_new:
             self._packet_deadline = now + self.settings.packet_timeout_s
+            self.deadline_moved = True
 
     def _handle_handshake_timer(self, now: float) -> None:
         if (failure := self._handshake.failure(now)) is not None:
             self.fail(failure, now)
-        elif self._handshake.repeats_offer(now, is_sent=self._egress.offer_is_sent):
-            self._egress.repeat_offer()
+        elif self._handshake.repeats_offer(now, is_sent=self.egress.offer_is_sent):
+            self.egress.repeat_offer()
 
     # Inside: what comes in.
 
@@ -315,7 +309,7 @@ class MuxSession:
         if self._handshake.skipped:
             self._emit(PacketIgnored(f"{self._handshake.skipped} bytes before VERSION"))
         self._reader.version = version.major
-        self._egress.use_version(version.major, is_late=bool(self._handshake.repeats))
+        self.egress.use_version(version.major, is_late=bool(self._handshake.repeats))
         self._is_ordinary = version.major == 2
         self._set_state(SessionState.READY)
         self._emit(HandshakeCompleted(version.major))
@@ -384,5 +378,5 @@ class MuxSession:
         is_ended = port in self._unsent_resets or self._ports.is_resting(port, self._now)
         if segment.flags & Flags.RST or (is_ended and not segment.flags & Flags.SYN):
             return
-        if self._egress.answer_stray(segment):  # without a word otherwise: words about a flood are another flood
+        if self.egress.answer_stray(segment):  # without a word otherwise: words about a flood are another flood
             self._emit(PacketIgnored(f"no such connection: {segment}"))

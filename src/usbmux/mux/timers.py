@@ -9,7 +9,10 @@ _FEW: Final = 64
 
 
 class HasDeadline(Protocol):
-    """Something that wants to be woken; hashable, and equal to itself only."""
+    """Something that wants to be woken."""
+
+    planned: list[tuple[float, int]]
+    """When it will be looked at, earliest last; kept by `Timers`. A deadline not before the last needs no planning."""
 
     @property
     def deadline(self) -> float | None:
@@ -28,8 +31,6 @@ class Timers(Generic[OwnerT]):
         self._numbers = count()
         self._owners: dict[int, OwnerT] = {}
         """By number; other entries of the heap count no more."""
-        self._entries: dict[OwnerT, list[tuple[float, int]]] = {}
-        """The entries of each owner, earliest last. One is added only before all others, so they stay few."""
 
     @property
     def deadline(self) -> float | None:
@@ -41,42 +42,42 @@ class Timers(Generic[OwnerT]):
         deadline = owner.deadline
         if deadline is None:
             return
-        entries = self._entries.get(owner)
-        if entries is None:
-            entries = self._entries[owner] = []
-        elif entries[-1][0] <= deadline:
+        planned = owner.planned  # an entry is added only before all others, so they stay few
+        if planned and planned[-1][0] <= deadline:
             return
         number = next(self._numbers)
         entry = (deadline, number)
-        entries.append(entry)
+        planned.append(entry)
         self._owners[number] = owner
         heapq.heappush(self._heap, entry)
 
     def forget(self, owner: OwnerT) -> None:
         """The owner has no deadline, and will have none: nothing of it is kept."""
-        for _when, number in self._entries.pop(owner, ()):
+        for _when, number in owner.planned:
             del self._owners[number]
+        owner.planned.clear()
         if len(self._heap) > 2 * len(self._owners) + _FEW:
             self._heap = [entry for entry in self._heap if entry[1] in self._owners]
             heapq.heapify(self._heap)
 
     def pop_due(self, now: float) -> OwnerT | None:
-        """Remove and return an owner whose deadline has passed; plan it again after it was handled."""
-        # What comes up next and needs nobody any more is removed too, so that nobody wakes for it.
-        while self._heap and (self._heap[0][0] <= now or self._is_void(self._heap[0][1])):
-            _when, number = heapq.heappop(self._heap)
-            owner = self._owners.pop(number, None)
+        """Remove and return an owner whose deadline has passed; plan it again after it was handled.
+
+        Entries in front whose owners want nothing any more go too: nobody has to wake for each of them.
+        """
+        while self._heap:
+            when, number = self._heap[0]
+            owner = self._owners.get(number)
             if owner is None:
+                heapq.heappop(self._heap)
                 continue
-            entries = self._entries[owner]
-            entries.pop()
-            if not entries:
-                del self._entries[owner]
-            if owner.deadline is not None and owner.deadline <= now:
+            deadline = owner.deadline
+            if when > now and deadline is not None:
+                break
+            heapq.heappop(self._heap)
+            del self._owners[number]
+            owner.planned.pop()
+            if deadline is not None and deadline <= now:
                 return owner
             self.plan(owner)
         return None
-
-    def _is_void(self, number: int) -> bool:
-        owner = self._owners.get(number)
-        return owner is None or owner.deadline is None

@@ -50,7 +50,10 @@ class Turns(Generic[OwnerT]):
 
     def spend_alone(self, owner: OwnerT, count: int) -> None:
         """Note that it has sent `count` bytes while nobody stood in line: as `join`, `next` and `spend`."""
-        self._clock = begin = max(self._clock, self._free_at.get(owner, 0))
+        begin = self._free_at.get(owner, 0)
+        if begin < self._clock:
+            begin = self._clock
+        self._clock = begin
         self._free_at[owner] = begin + count
 
     def forget(self, owner: OwnerT) -> None:

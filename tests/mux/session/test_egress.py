@@ -104,7 +104,7 @@ def test_egress_syn_that_was_not_sent_before_its_end_is_skipped(wire: Wire) -> N
 
 
 def test_egress_tx_seq_wraps(wire: Wire, established: TcpConnection) -> None:
-    wire.session._egress._encoder._tx_seq = wire.host_tx_seq = 0xFFFE
+    wire.session.egress._encoder._tx_seq = wire.host_tx_seq = 0xFFFE
     for count in range(4):
         wire.send(established, b"x")
         wire.expect(seq=1 + count, payload=b"x")  # checks tx_seq

@@ -76,11 +76,13 @@ def outcome(turns: list[Turn], version: int, *, at_once: bool) -> Outcome:
         connection = connections[turn.connection]
         if count := min(turn.count, connection.send_room):
             data = filled(count, turn.in_buffer)
-            packet = wire.session.send(connection, data, wire.now, at_once=at_once and turn.has_slot)
+            packet = wire.session.send_at_once(connection, data) if at_once and turn.has_slot else None
             if packet is not None:
                 outcome.packets.append(bytes(packet))
-            elif turn.has_slot:
-                outcome.note_packet()
+            else:
+                wire.session.send(connection, data, wire.now)
+                if turn.has_slot:
+                    outcome.note_packet()
         if turn.ends:
             wire.shutdown_write(connection)
         if connection.state is not TcpState.CLOSED:
@@ -118,13 +120,15 @@ def test_sent_at_once_or_queued_comes_to_the_same(turns: list[Turn], version: in
 def test_nothing_waits_data_is_sent_at_once_and_its_buffer_is_the_packet(wire: Wire) -> None:
     """Or the test above would compare nothing."""
     connection = wire.establish()
-    assert wire.session.send(connection, b"queued", wire.now) is None
-    assert wire.session.send(connection, b"behind it", wire.now, at_once=True) is None
+    wire.session.send(connection, b"queued", wire.now)
+    assert wire.session.send_at_once(connection, b"behind it") is None
+    wire.session.send(connection, b"behind it", wire.now)
     wire.expect(payload=b"queued" + b"behind it")
+    wire.expect_nothing()
 
     buffer = filled(5000, in_buffer=True)
     assert isinstance(buffer, PacketBuffer)
-    packet = wire.session.send(connection, buffer, wire.now, at_once=True)
+    packet = wire.session.send_at_once(connection, buffer)
 
     assert isinstance(packet, memoryview)
     assert packet.obj is buffer.data.obj
@@ -135,5 +139,5 @@ def test_nothing_waits_data_is_sent_at_once_and_its_buffer_is_the_packet(wire: W
 def test_more_than_room_at_once_is_an_error_and_nothing_is_sent(wire: Wire) -> None:
     connection = wire.establish(window=512)
     with pytest.raises(LocalProtocolError, match="do not fit into send room 512"):
-        wire.session.send(connection, bytes(513), wire.now, at_once=True)
+        wire.session.send_at_once(connection, bytes(513))
     wire.expect_nothing()
