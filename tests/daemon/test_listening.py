@@ -218,6 +218,7 @@ async def test_phones_attached_listen_is_answered_by_a_single_write(tmp_path: Pa
     assert sock.writes == 1
     client.close()
     await until(lambda: sock.fileno() == -1)
+    host.watch.close()
 
 
 async def test_listener_is_being_sent_away_and_a_phone_comes_it_is_not_told(tmp_path: Path) -> None:
@@ -232,3 +233,4 @@ async def test_listener_is_being_sent_away_and_a_phone_comes_it_is_not_told(tmp_
     assert await client.receive_to_end() == b""
     client.close()
     await until(lambda: sock.fileno() == -1)
+    host.watch.close()

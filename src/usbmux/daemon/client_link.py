@@ -258,7 +258,7 @@ class ClientLink:
         self._host.counts.connects[ConnectResult.ESTABLISHED] += 1
         self._host.client_connected(self, self._sock, stream, greeting, early)
 
-    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> int:
         """See `StreamHandler`; data comes to the `PassThrough` that has taken over."""
         raise AssertionError("data before the connection was established")
 

@@ -42,11 +42,15 @@ class StreamHandler(Protocol):
     def stream_established(self) -> None:
         """The phone accepted."""
 
-    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
-        """The phone sent data, valid during the call. Owed: `DeviceStream.acknowledge` for every byte."""
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> int:
+        """The phone sent data, valid during the call.
+
+        Returns:
+            How many bytes were taken. Owed: `DeviceStream.acknowledge` for the others.
+        """
 
     def stream_room_opened(self) -> None:
-        """`DeviceStream.send_room` is not 0 any more."""
+        """`connection.send_room` is not 0 any more."""
 
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """It is over, or was never established. The last call."""
@@ -55,21 +59,17 @@ class StreamHandler(Protocol):
 class DeviceStream:
     """A connection to a port of one phone, for the handler that owns it."""
 
-    __slots__ = ("_connection", "_link", "_since")
+    __slots__ = ("_link", "_since", "connection")
 
     def __init__(self, link: "DeviceLink", connection: TcpConnection, now: float) -> None:
+        self.connection: Final = connection
+        """To be looked at: `send` takes as many bytes as its `send_room`."""
         self._link = link
-        self._connection = connection
         self._since = now
 
     def __str__(self) -> str:
-        connection = self._connection
+        connection = self.connection
         return f"{self.udid}:{connection.remote_port} (source port {connection.local_port})"
-
-    @property
-    def send_room(self) -> int:
-        """How many bytes `send` takes now."""
-        return self._connection.send_room
 
     @property
     def udid(self) -> str:
@@ -85,7 +85,7 @@ class DeviceStream:
             traffic: What it has moved, if it can.
             backlog: How many bytes the client has not taken.
         """
-        connection = self._connection
+        connection = self.connection
         phone_stalls, phone_stalled_s = traffic.phone_stalls.until(now) if traffic else (0, 0.0)
         client_stalls, client_stalled_s = traffic.client_stalls.until(now) if traffic else (0, 0.0)
         return ConnectionStatus(
@@ -107,36 +107,41 @@ class DeviceStream:
 
     def set_handler(self, handler: StreamHandler) -> None:
         """Who hears of the stream from now on."""
-        self._link.handlers[self._connection] = handler
+        self._link.handlers[self.connection] = handler
 
     def send(self, data: bytes | PacketBuffer) -> None:
-        """Queue at most `send_room` bytes for the phone. A buffer is the stream's from now on."""
+        """Queue at most `connection.send_room` bytes for the phone. A buffer is the stream's from now on."""
         link = self._link
-        packet = link.session.send(self._connection, data, link.now(), at_once=link.pipe.has_free_slot())
-        if packet is not None:
+        if link.has_free_slot() and (packet := link.session.send_at_once(self.connection, data)) is not None:
             link.pipe.write(packet)
         else:
-            link.turn()
+            now = link.now()
+            link.session.send(self.connection, data, now)
+            link.turn(now)
 
     def acknowledge(self, count: int) -> None:
-        """The client has taken `count` bytes."""
-        self._link.session.acknowledge(self._connection, count, self._link.now())
-        self._link.turn()
+        """The client has taken `count` more bytes than `StreamHandler.stream_data_received` said."""
+        now = self._link.now()
+        self._link.session.acknowledge(self.connection, count, now)
+        self._link.turn(now)
 
     def shutdown_write(self) -> None:
         """The client sends no more, but reads on."""
-        self._link.session.shutdown_write(self._connection, self._link.now())
-        self._link.turn()
+        now = self._link.now()
+        self._link.session.shutdown_write(self.connection, now)
+        self._link.turn(now)
 
     def close(self) -> None:
         """The client is gone; what was sent before still reaches the phone."""
-        self._link.session.close(self._connection, self._link.now())
-        self._link.turn()
+        now = self._link.now()
+        self._link.session.close(self.connection, now)
+        self._link.turn(now)
 
     def abort(self, text: str) -> None:
         """Reset the connection at once, with a text for the phone's log."""
-        self._link.session.abort(self._connection, text, self._link.now())
-        self._link.turn()
+        now = self._link.now()
+        self._link.session.abort(self.connection, text, now)
+        self._link.turn(now)
 
 
 class DeviceLink:
@@ -158,6 +163,7 @@ class DeviceLink:
         self.is_gone = False
         """Whether it ended because the phone left the bus."""
         self.pipe: Final = pipe
+        self.has_free_slot: Final = pipe.has_free_slot
         self._loop: Final = loop
         self._counts: Final = counts
         self._timer: asyncio.TimerHandle | None = None
@@ -169,7 +175,7 @@ class DeviceLink:
     def start(self) -> None:
         """Begin to read and offer the handshake."""
         self.pipe.start(self)
-        self.turn()
+        self.turn(self.now())
 
     def connect(self, port: int, handler: StreamHandler) -> DeviceStream:
         """Begin a connection; the handler hears how it went.
@@ -180,60 +186,64 @@ class DeviceLink:
         now = self.now()
         connection = self.session.connect(port, now)
         self.handlers[connection] = handler
-        self.turn()
+        self.turn(now)
         return DeviceStream(self, connection, now)
 
     def shut_down(self, reason: str) -> None:
         """Reset every connection, send what the pipe takes at once and call the link ended."""
         for connection in list(self.handlers):
             self.session.abort(connection, reason, self.now())
-        self.turn()
+        self.turn(self.now())
         self._end(reason)
 
     # PipeReceiver
 
     def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         """See `PipeReceiver`."""
-        self.session.receive_pieces(pieces, self.now())
-        self.turn()
+        now = self.now()
+        self.session.receive_pieces(pieces, now)
+        self.turn(now)
 
     def slot_freed(self) -> None:
         """See `PipeReceiver`."""
-        self.turn()
+        self.turn(self.now())
 
     def pipe_lost(self, error: UsbError | None) -> None:
         """See `PipeReceiver`."""
         self.is_gone = isinstance(error, UsbDisconnectedError)
-        self.session.fail(str(error) if error else "closed by us", self.now())
-        self.turn()
+        now = self.now()
+        self.session.fail(str(error) if error else "closed by us", now)
+        self.turn(now)
 
     # Inside
 
-    def turn(self) -> None:
+    def turn(self, now: float) -> None:
         """Hand out what happened, then transmit. A call from inside a handler is served by the turn under way."""
         if self._in_turn:
             return
         self._in_turn = True
+        session = self.session
         try:
-            while (event := self.session.next_event()) is not None:
+            while session.waiting_events and (event := session.next_event()) is not None:
                 if isinstance(event, DataReceived):  # nearly all are
-                    self.handlers[event.connection].stream_data_received(event.pieces)
+                    connection, pieces = event
+                    taken = self.handlers[connection].stream_data_received(pieces)
+                    if taken:
+                        session.acknowledge(connection, taken, now)
                 else:
                     self._dispatch(event)
-            self._transmit()
+            while session.egress.may_have_packet and self.has_free_slot():
+                if (packet := session.packet_to_send(now)) is None:
+                    break
+                self.pipe.write(packet)
         finally:
             self._in_turn = False
-        self._arm_timer()
-
-    def _transmit(self) -> None:
-        session, pipe = self.session, self.pipe
-        while session.wants_to_send and pipe.has_free_slot():
-            if (packet := session.packet_to_send(self.now())) is None:
-                return
-            pipe.write(packet)
+        if session.deadline_moved:
+            self._arm_timer()
 
     def _arm_timer(self) -> None:
         """Too early does no harm: deadlines move away with nearly every packet, and timers cost more than they do."""
+        self.session.deadline_moved = False
         deadline = self.session.deadline
         if deadline is None or (self._timer is not None and self._armed_for <= deadline):
             return
@@ -244,8 +254,9 @@ class DeviceLink:
 
     def _handle_timer(self) -> None:
         self._timer = None
-        self.session.handle_timer(self.now())
-        self.turn()
+        now = self.now()
+        self.session.handle_timer(now)
+        self.turn(now)
 
     def _dispatch(self, event: RareEvent) -> None:
         match event:

@@ -65,7 +65,7 @@ class OwnStream:
         view = memoryview(data)
         while view:
             self._check()
-            if room := self._stream.send_room:
+            if room := self._stream.connection.send_room:
                 self._stream.send(bytes(view[:room]))
                 view = view[room:]
             else:
@@ -86,11 +86,12 @@ class OwnStream:
         self._is_established = True
         self._changed.set()
 
-    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
-        """See `StreamHandler`."""
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> int:
+        """See `StreamHandler`; it is acknowledged as it is read."""
         for piece in pieces:
             self._received += piece
         self._changed.set()
+        return 0
 
     def stream_room_opened(self) -> None:
         """See `StreamHandler`."""

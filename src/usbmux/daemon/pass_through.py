@@ -65,6 +65,7 @@ class PassThrough:
         self._farewells: Final = farewells
         self._sock: Final = sock
         self._stream: Final = stream
+        self._connection: Final = stream.connection
         self._linger_s: Final = linger_s
         self._on_end: Final = on_end
         self._early = memoryview(early)
@@ -103,7 +104,7 @@ class PassThrough:
         self._stream.set_handler(self)
         self._watch.add(self._sock, self)
         self._flush_backlog()
-        if self._early or not self._stream.send_room:
+        if self._early or not self._connection.send_room:
             self.stream_room_opened()
 
     def close(self, reason: str) -> None:
@@ -121,22 +122,29 @@ class PassThrough:
     def stream_room_opened(self) -> None:
         """See `StreamHandler`."""
         self.phone_stalls.end()
-        if self._early and (room := self._stream.send_room):
+        if self._early and (room := self._connection.send_room):
             chunk, self._early = self._early[:room], self._early[room:]
             self.bytes_to_phone += len(chunk)
             self._stream.send(bytes(chunk))
-        self._pull()
+        if self._early:
+            self.phone_stalls.begin()
+        else:
+            self._pull()
 
     def input_came(self, *, ends: bool) -> None:
         """See `SocketOwner`."""
         self._has_input = True
         self._has_input_end = self._has_input_end or ends
-        self._pull()
+        if not self._early:
+            self._pull()
 
     def _pull(self) -> None:
         """Give the phone what the client has sent, as far as the phone's window takes it."""
-        while self._has_input and not self._early and (room := self._stream.send_room):
-            limit = min(room, self._intake.size)
+        while self._has_input:
+            if not (limit := self._connection.send_room):
+                break
+            if limit > self._intake.size:  # not `min`, which takes longer
+                limit = self._intake.size
             try:
                 data = self._intake.receive(self._sock, limit)
             except BlockingIOError:
@@ -153,7 +161,7 @@ class PassThrough:
                 self._wait_for_input()
             self.bytes_to_phone += count
             self._stream.send(data)
-        if not self._stream.send_room and not self._input_ended and not self._stream_closed:
+        if not self._connection.send_room and not self._input_ended and not self._stream_closed:
             self.phone_stalls.begin()
 
     def _wait_for_input(self) -> None:
@@ -170,18 +178,21 @@ class PassThrough:
 
     # Phone to client
 
-    def stream_data_received(self, pieces: list[memoryview | bytes]) -> None:
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> int:
         """See `StreamHandler`."""
         count = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
         self.bytes_from_phone += count
-        if self._deaf:
-            self._stream.acknowledge(count)
-        elif self._backlog:
+        if self._backlog:
             self._backlog += map(bytes, pieces)
-        elif (taken := self._write(pieces)) < count and not self._deaf:
+            return 0
+        taken = self._write(pieces)
+        if self._deaf:
+            return count
+        if taken < count:
             self._backlog += map(bytes, _behind(pieces, taken))
             self._want_room(True)
             self.client_stalls.begin()
+        return taken
 
     def room_came(self) -> None:
         """See `SocketOwner`."""
@@ -194,7 +205,9 @@ class PassThrough:
             pieces = [self._backlog.popleft() for _ in range(min(len(self._backlog), MAX_PIECES))]
             taken = self._write(pieces)
             if self._deaf:
+                self._acknowledge(sum(map(len, pieces)))
                 return
+            self._acknowledge(taken)
             if taken < sum(map(len, pieces)):
                 self._backlog.extendleft(reversed(_behind(pieces, taken)))
                 self._want_room(True)
@@ -203,44 +216,46 @@ class PassThrough:
             self._want_room(False)
             self.client_stalls.end()
 
+    def _acknowledge(self, count: int) -> None:
+        """So many bytes of the backlog have been taken, or dropped; the greeting is not the phone's."""
+        greeted = min(count, self._greeting_left)
+        self._greeting_left -= greeted
+        if count > greeted and not self._stream_closed:
+            self._stream.acknowledge(count - greeted)
+
     def _want_room(self, wanted: bool) -> None:
         if self._wants_room != wanted:
             self._wants_room = wanted
             self._watch.want_room(self._sock, wanted)
 
     def _write(self, pieces: list[memoryview | bytes]) -> int:
-        """Give the client what it takes now, and acknowledge that to the phone."""
+        """Give the client what it takes now; whoever calls acknowledges that to the phone."""
+        if self._deaf:
+            return 0
         try:
-            taken = self._sock.send(pieces[0]) if len(pieces) == 1 else self._sock.sendmsg(pieces[:MAX_PIECES])
+            return self._sock.send(pieces[0]) if len(pieces) == 1 else self._sock.sendmsg(pieces[:MAX_PIECES])
         except BlockingIOError:
             return 0
         except OSError:
-            self._become_deaf(in_hand=sum(map(len, pieces)))
+            self._become_deaf()
             return 0
-        greeted = min(taken, self._greeting_left)
-        self._greeting_left -= greeted
-        if taken > greeted and not self._stream_closed:
-            self._stream.acknowledge(taken - greeted)
-        return taken
 
-    def _become_deaf(self, in_hand: int = 0) -> None:
-        """Nobody reads any more; `in_hand` bytes were taken off the backlog already."""
-        self._drop_output(in_hand)
+    def _become_deaf(self) -> None:
+        """Nobody reads any more."""
+        self._drop_output()
         if not self._stream_closed:
             if self._input_ended:
                 self._stream.close()
             else:
                 self._limit_input()
 
-    def _drop_output(self, in_hand: int) -> None:
+    def _drop_output(self) -> None:
         self._deaf = True
         self._want_room(False)
         self.client_stalls.end()
-        dropped = in_hand + sum(len(chunk) for chunk in self._backlog) - self._greeting_left
+        dropped = sum(map(len, self._backlog))
         self._backlog.clear()
-        self._greeting_left = 0
-        if dropped and not self._stream_closed:
-            self._stream.acknowledge(dropped)
+        self._acknowledge(dropped)
 
     def _limit_input(self) -> None:
         """What the client wrote before it went is still in its socket; the phone may be slow to take it."""
@@ -252,7 +267,7 @@ class PassThrough:
         """See `SocketOwner`."""
         self._is_gone = True
         if not self._deaf:
-            self._drop_output(in_hand=0)
+            self._drop_output()
             if self._input_ended and not self._stream_closed:
                 self._stream.close()
             else:
