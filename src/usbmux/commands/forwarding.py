@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from usbmux.client.aio import AsyncClient
 from usbmux.commands.exits import ExitCode
+from usbmux.direct_loop import new_event_loop
 from usbmux.relay.forwarder import Forwarder, ListeningPort
 from usbmux.relay.mapping import PortMapping
 
@@ -45,7 +46,7 @@ def run_forwarding(options: ForwardingOptions) -> int:
     )
     _raise_descriptor_limit()
     # The relay needs add_reader, which the default loop of Windows lacks.
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_forward(options))
 
 

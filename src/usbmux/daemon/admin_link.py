@@ -23,8 +23,8 @@ from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.selected_phone import SelectedPhone
 from usbmux.capture.trace_hub import TraceHub, TraceSink
 from usbmux.daemon.farewell import Farewells
-from usbmux.daemon.readiness import Readiness
 from usbmux.errors import RemoteProtocolError
+from usbmux.readiness import Readiness
 
 logger = logging.getLogger("usbmux.daemon.admin")
 

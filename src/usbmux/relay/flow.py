@@ -1,6 +1,5 @@
 """One direction between two joined sockets."""
 
-import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,7 +40,7 @@ class Flow:
     A few bytes are read and written; many go through a pipe of the kernel, which does not copy them.
 
     Args:
-        source: Non-blocking; read from now on.
+        source: Non-blocking.
         sink: Non-blocking.
         scratch: Where bytes pass through during one callback; shared by flows. Its length bounds what waits.
         pipes: Of that size; shared by flows.
@@ -58,12 +57,9 @@ class Flow:
     ) -> None:
         self._source: Final = source
         self._sink: Final = sink
-        self._source_number: Final = source.fileno()  # the loop finds a number sooner than a socket
-        self._sink_number: Final = sink.fileno()
         self._scratch: Final = scratch
         self._pipes: Final = pipes
         self._ended: Final = ended
-        self._loop: Final = asyncio.get_running_loop()
         self._waiting = _NOTHING
         self._pipe: Pipe | None = None
         """Holds what waits, in the place of `_waiting`."""
@@ -72,7 +68,14 @@ class Flow:
         self.source_failed = False
         self.byte_count = 0
         """What the sink has taken."""
-        self._loop.add_reader(self._source_number, self._source_ready)
+        self.watch_source: Callable[[bool], None] = _unset
+        """Whether `source_ready` is called; set by the owner of both sockets, who then calls `start`."""
+        self.watch_sink: Callable[[bool], None] = _unset
+        """Likewise for `sink_ready`."""
+
+    def start(self) -> None:
+        """Begin to read."""
+        self.watch_source(True)
 
     @property
     def is_carrying(self) -> bool:
@@ -93,8 +96,8 @@ class Flow:
     def stop(self) -> None:
         """Let go of both sockets."""
         self._drop()
-        self._loop.remove_reader(self._source_number)
-        self._loop.remove_writer(self._sink_number)
+        self.watch_source(False)
+        self.watch_sink(False)
 
     def _drop(self) -> None:
         self._waiting = _NOTHING
@@ -106,16 +109,17 @@ class Flow:
         if state not in _EDGES[self._state]:
             raise AssertionError(f"no edge from {self._state} to {state}")
         if state in _SOURCE_WATCHED and self._state not in _SOURCE_WATCHED:
-            self._loop.add_reader(self._source_number, self._source_ready)
+            self.watch_source(True)
         elif state not in _SOURCE_WATCHED and self._state in _SOURCE_WATCHED:
-            self._loop.remove_reader(self._source_number)
+            self.watch_source(False)
         if state is FlowState.WRITING:
-            self._loop.add_writer(self._sink_number, self._sink_ready)
+            self.watch_sink(True)
         elif self._state is FlowState.WRITING:
-            self._loop.remove_writer(self._sink_number)
+            self.watch_sink(False)
         self._state = state
 
-    def _source_ready(self) -> None:
+    def source_ready(self) -> None:
+        """There is input, or nothing will come any more."""
         pipe = self._pipes.take() if self._is_bulk and self._state is FlowState.READING else None
         try:
             count = self._source.recv_into(self._scratch) if pipe is None else pipe.fill(self._source)
@@ -138,7 +142,8 @@ class Flow:
         elif self._state is FlowState.READING:
             self._deliver(self._scratch[:count])
 
-    def _sink_ready(self) -> None:
+    def sink_ready(self) -> None:
+        """There is room, or nothing can be sent any more."""
         if self._pipe is not None:
             self._drain(self._pipe)
         else:
@@ -189,3 +194,7 @@ class Flow:
                 self._sink.shutdown(socket.SHUT_WR)
         self._set_state(FlowState.FINISHED)
         self._ended(self)
+
+
+def _unset(_wanted: bool) -> None:
+    raise AssertionError("nobody watches yet")

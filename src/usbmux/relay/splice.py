@@ -13,6 +13,7 @@ import asyncio
 import socket
 from contextlib import suppress
 
+from usbmux.readiness import Readiness
 from usbmux.relay.flow import Flow
 from usbmux.relay.pipe import PipePool
 from usbmux.sockets import undelivered
@@ -54,6 +55,10 @@ class Splice:
         pipes = pipes or self._own_pipes
         self._to_device = Flow(local, device, view, pipes, self._flow_ended)
         self._to_local = Flow(device, local, view, pipes, self._flow_ended)
+        _watch(local, self._to_device, self._to_local)
+        _watch(device, self._to_local, self._to_device)
+        self._to_device.start()
+        self._to_local.start()
 
     @property
     def bytes_to_device(self) -> int:
@@ -102,6 +107,14 @@ class Splice:
     def _end(self) -> None:
         if not self._done.done():
             self._done.set_result(None)
+
+
+def _watch(side: socket.socket, outward: Flow, inward: Flow) -> None:
+    """Let the loop tell of a side those that read it and write to it."""
+    loop = asyncio.get_running_loop()
+    ready = Readiness(loop, side, on_readable=outward.source_ready, on_writable=inward.sink_ready)
+    outward.watch_source = ready.read
+    inward.watch_sink = ready.write
 
 
 def _prepare(side: socket.socket) -> None:
