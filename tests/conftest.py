@@ -7,6 +7,10 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
+from tests.support.poorer_system import become_poorer
+
+become_poorer()
+
 # Their assertions tell as much as those in modules of tests; must come before they are imported.
 pytest.register_assert_rewrite(
     *(

@@ -58,6 +58,14 @@ def open_descriptors() -> set[str]:
     return found
 
 
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a TCP connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        far = socket.create_connection(server.getsockname())
+        near, _ = server.accept()
+        return near, far
+
+
 def encode(properties: Properties, tag: int = 1) -> bytes:
     """A plist request."""
     payload = plistlib.dumps(properties)

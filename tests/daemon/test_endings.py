@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.daemon.harness import UDID, HeldPort, connect_request, some_bytes, turns, until
 from usbmux.control.address import Address, TcpAddress
-from usbmux.daemon import farewell
+from usbmux.daemon import farewell, pass_through
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing import PhoneOptions, PhoneStream, SimulatedPhone, digest, echo, pattern, source
 
 if TYPE_CHECKING:
-    import socket
-
     from tests.daemon.conftest import Serve
 
 UNIX: tuple[Address, ...] = ()
@@ -240,6 +240,18 @@ async def test_slow_tcp_client_keeps_sending_after_reset_still_gets_everything(
     await harness.quiet()
 
 
+async def test_system_without_sendmsg_slow_client_gets_everything(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pass_through, "_send_together", pass_through._join_and_send)
+    harness = await serve(SimulatedPhone(UDID, ports={19: source}), addresses=TCP)
+    client = await harness.stream(19, is_slow=True)
+    await client.send(MEBIBYTE.to_bytes(8))
+    assert await client.receive_exactly(MEBIBYTE) == bytes(pattern(MEBIBYTE))
+    client.close()
+    await harness.quiet()
+
+
 async def test_flooding_tcp_client_after_reset_does_not_hold_up_the_daemon(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +266,17 @@ async def test_flooding_tcp_client_after_reset_does_not_hold_up_the_daemon(
     await asyncio.wait_for(flooding, 5)
     port.end()
     await harness.quiet()
+
+
+async def test_stream_tcp_client_resets_and_phone_is_silent_is_over_at_once(serve: Serve) -> None:
+    port = HeldPort()
+    harness = await serve(SimulatedPhone(UDID, ports={7: port}), addresses=TCP)
+    client = await harness.stream(7)
+    await port.stream()
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    await harness.quiet()
+    port.end()
 
 
 async def test_connect_and_half_close_in_one_write_both_take_effect(serve: Serve) -> None:

@@ -8,6 +8,7 @@ as the loop's clearing of cancelled timers, is shared by those hundred.
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from tests.daemon.conftest import Serve
     from tests.daemon.harness import Harness, RawClient
+
+pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="no epoll on this system, and then it does")
 
 ECHO, HELD, CLOSED = 7, 8, 9
 MANY, PHONES = 512, 64

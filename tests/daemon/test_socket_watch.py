@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.daemon.harness import open_descriptors, turns, until
-from usbmux.daemon.socket_watch import EdgeWatch, LoopWatch, SocketWatch, make_socket_watch
+from tests.daemon.harness import open_descriptors, tcp_pair, turns, until
+from usbmux.daemon.socket_watch import PROBE_S, EdgeWatch, LoopWatch, SocketWatch, make_socket_watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 HAS_EPOLL = hasattr(select, "epoll")
+HAS_POLL = hasattr(select, "poll")
 NEEDS_EPOLL = pytest.mark.skipif(not HAS_EPOLL, reason="no epoll on this system")
 
 pytestmark = pytest.mark.asyncio
@@ -63,6 +64,14 @@ async def watch(request: pytest.FixtureRequest, pair: SocketPair) -> AsyncIterat
     watch.close()
 
 
+@pytest.fixture
+def telling_watch(watch: SocketWatch) -> SocketWatch:
+    """Those that can tell of a hang-up."""
+    if isinstance(watch, LoopWatch) and not HAS_POLL:
+        pytest.skip("neither epoll nor poll on this system")
+    return watch
+
+
 @pytest_asyncio.fixture
 async def edge_watch(pair: SocketPair) -> AsyncIterator[EdgeWatch]:
     if not HAS_EPOLL:
@@ -79,17 +88,9 @@ def fill(sock: socket.socket) -> None:
             sock.send(bytes(65536))
 
 
-def tcp_pair() -> SocketPair:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        far = socket.create_connection(server.getsockname())
-        near, _ = server.accept()
-        return near, far
-
-
 async def test_made_is_the_one_of_the_platform() -> None:
-    watch = make_socket_watch(asyncio.get_running_loop())
-    assert type(watch) is (EdgeWatch if HAS_EPOLL else LoopWatch)
-    watch.close()
+    with contextlib.closing(make_socket_watch(asyncio.get_running_loop())) as watch:
+        assert type(watch) is (EdgeWatch if HAS_EPOLL else LoopWatch)
 
 
 # Input.
@@ -149,14 +150,14 @@ async def test_added_again_for_another_owner_it_alone_is_told_what_is_so_already
 
 
 async def test_hung_up_and_added_again_for_another_owner_it_is_told_too(
-    edge_watch: EdgeWatch, pair: SocketPair
+    telling_watch: SocketWatch, pair: SocketPair
 ) -> None:
     near, far = pair
     before, after = Owner(), Owner()
-    edge_watch.add(near, before)
+    telling_watch.add(near, before)
     far.close()
     await until(lambda: before.hang_ups)
-    edge_watch.add(near, after)
+    telling_watch.add(near, after)
     await until(lambda: after.hang_ups)
     assert after.knows_end
 
@@ -309,10 +310,10 @@ async def test_descriptor_of_a_removed_socket_given_away_again_news_of_the_old_o
         far.close()
 
 
-async def test_peer_hangs_up_is_told_once_beside_the_input(edge_watch: EdgeWatch, pair: SocketPair) -> None:
+async def test_peer_hangs_up_is_told_once_beside_the_input(telling_watch: SocketWatch, pair: SocketPair) -> None:
     near, far = pair
     owner = Owner()
-    edge_watch.add(near, owner)
+    telling_watch.add(near, owner)
     far.send(b"data")
     far.close()
     await until(lambda: owner.hang_ups)
@@ -322,32 +323,69 @@ async def test_peer_hangs_up_is_told_once_beside_the_input(edge_watch: EdgeWatch
     assert near.recv(10) == b"data"
 
 
-async def test_peer_closed_before_it_is_watched_is_told(edge_watch: EdgeWatch, pair: SocketPair) -> None:
+async def test_peer_hung_up_and_input_is_wanted_again_only_that_is_told_again(
+    telling_watch: SocketWatch, pair: SocketPair
+) -> None:
+    near, far = pair
+    owner = Owner()
+    telling_watch.add(near, owner)
+    far.close()
+    await until(lambda: owner.hang_ups)
+    telling_watch.want_input(near)
+    await asyncio.sleep(2 * PROBE_S)
+    assert owner.hang_ups == 1
+
+
+async def test_two_hang_up_together_and_the_first_removes_both_the_second_is_not_told(
+    telling_watch: SocketWatch,
+) -> None:
+    pairs = [socket.socketpair() for _ in range(2)]
+    owners = [Owner(), Owner()]
+
+    def remove_both() -> None:
+        if any(owner.hang_ups for owner in owners):
+            for near, _far in pairs:
+                telling_watch.remove(near)
+
+    for (near, far), owner in zip(pairs, owners, strict=True):
+        owner.when_told = remove_both
+        telling_watch.add(near, owner)
+        far.close()
+    await asyncio.sleep(2 * PROBE_S)
+
+    assert sum(owner.hang_ups for owner in owners) == 1
+    for near, _far in pairs:
+        near.close()
+
+
+async def test_peer_closed_before_it_is_watched_is_told(telling_watch: SocketWatch, pair: SocketPair) -> None:
     near, far = pair
     owner = Owner()
     far.close()
-    edge_watch.add(near, owner)
+    telling_watch.add(near, owner)
     await until(lambda: owner.hang_ups)
 
 
-async def test_tcp_peer_resets_is_told(edge_watch: EdgeWatch) -> None:
+async def test_tcp_peer_resets_is_told(telling_watch: SocketWatch) -> None:
     near, far = tcp_pair()
     owner = Owner()
     with near:
-        edge_watch.add(near, owner)
+        telling_watch.add(near, owner)
         near.send(b"unread")
         far.close()  # with unread data: a reset
         await until(lambda: owner.hang_ups)
+        telling_watch.remove(near)
 
 
-async def test_many_hang_up_at_once_each_is_told(edge_watch: EdgeWatch) -> None:
+async def test_many_hang_up_at_once_each_is_told(telling_watch: SocketWatch) -> None:
     owner = Owner()
     pairs = [socket.socketpair() for _ in range(300)]
     for near, far in pairs:
-        edge_watch.add(near, owner)
+        telling_watch.add(near, owner)
         far.close()
     await until(lambda: owner.hang_ups == 300)
     for near, _ in pairs:
+        telling_watch.remove(near)
         near.close()
 
 
@@ -355,6 +393,6 @@ async def test_closed_leaves_no_descriptor(watch: SocketWatch) -> None:
     loop = asyncio.get_running_loop()
     before = open_descriptors()
     another = type(watch)(loop)  # type: ignore[call-arg]
-    another.close()
-    another.close()
+    for _ in range(2):
+        another.close()
     assert open_descriptors() == before

@@ -152,6 +152,7 @@ class PassThrough:
                 return
             except OSError:
                 self._end_input()
+                self.hung_up()  # not every system tells of a reset otherwise
                 return
             if not (count := len(data)):
                 self._end_input()
@@ -233,7 +234,7 @@ class PassThrough:
         if self._deaf:
             return 0
         try:
-            return self._sock.send(pieces[0]) if len(pieces) == 1 else self._sock.sendmsg(pieces[:MAX_PIECES])
+            return self._sock.send(pieces[0]) if len(pieces) == 1 else _send_together(self._sock, pieces[:MAX_PIECES])
         except BlockingIOError:
             return 0
         except OSError:
@@ -318,6 +319,16 @@ class PassThrough:
         else:
             self._farewells.say(self._sock)
         self._on_end(self)
+
+
+def _join_and_send(sock: socket.socket, pieces: list[memoryview | bytes]) -> int:
+    """For Windows, which has no `sendmsg`."""
+    return sock.send(b"".join(pieces))
+
+
+_send_together: Final[Callable[[socket.socket, list[memoryview | bytes]], int]] = getattr(
+    socket.socket, "sendmsg", _join_and_send
+)
 
 
 def _behind(pieces: list[memoryview | bytes], taken: int) -> list[memoryview | bytes]:

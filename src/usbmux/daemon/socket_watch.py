@@ -1,12 +1,13 @@
 """Noticing what the sockets of streams are ready for.
 
 A stream's socket is watched from its beginning to its end, and idle ones cost nothing: epoll tells of what has changed.
-Elsewhere the loop itself watches, for one event at a time.
+Elsewhere the loop itself watches, for one event at a time, and who has hung up is asked now and then.
 """
 
 import asyncio
 import select
 import socket
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
@@ -18,6 +19,8 @@ if hasattr(select, "epoll"):
     _INPUT_ENDS: Final = select.EPOLLRDHUP
     _OUTPUT: Final = select.EPOLLOUT
     _HUNG_UP: Final = select.EPOLLHUP | select.EPOLLERR
+PROBE_S: Final = 0.1
+"""Without epoll: how long it takes at most to notice that somebody has hung up."""
 
 
 class SocketOwner(Protocol):
@@ -36,7 +39,7 @@ class SocketOwner(Protocol):
     def hung_up(self) -> None:
         """The peer has closed both directions, or reset. `recv` cannot tell this from `shutdown(SHUT_WR)`.
 
-        At most once; where there is no epoll never, and the linger time does the work (T14).
+        At most once; where there is neither epoll nor poll never, and the linger time does the work (T14).
         """
 
 
@@ -123,11 +126,19 @@ class EdgeWatch:
 
 
 class LoopWatch:
-    """A `SocketWatch` by the event loop."""
+    """A `SocketWatch` by the event loop.
+
+    A loop tells of input and of room only, and a socket of which its owner was told is left alone until the owner wants
+    more. So those are asked from time to time whether their peers have hung up.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
         self._owners: Final[dict[socket.socket, SocketOwner]] = {}
+        self._unwatched: Final[set[socket.socket]] = set()
+        """Those of which the loop would not tell that they end."""
+        self._hung_up: Final[set[socket.socket]] = set()
+        self._probe_timer: asyncio.TimerHandle | None = None
 
     def add(self, sock: socket.socket, owner: SocketOwner) -> None:
         """Watch until it is removed; input is wanted."""
@@ -137,6 +148,7 @@ class LoopWatch:
 
     def want_input(self, sock: socket.socket) -> None:
         """Tell of input once."""
+        self._unwatched.discard(sock)
         self._loop.add_reader(sock, self._on_readable, sock)
 
     def want_room(self, sock: socket.socket, wanted: bool) -> None:
@@ -151,12 +163,43 @@ class LoopWatch:
         if self._owners.pop(sock, None) is not None:
             self._loop.remove_reader(sock)
             self._loop.remove_writer(sock)
+            self._unwatched.discard(sock)
+            self._hung_up.discard(sock)
 
     def close(self) -> None:
         """Watch nothing any more."""
         for sock in list(self._owners):
             self.remove(sock)
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
 
     def _on_readable(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
+        if sock not in self._hung_up:
+            self._unwatched.add(sock)
+            if self._probe_timer is None:
+                self._probe_timer = self._loop.call_later(PROBE_S, self._probe)
         self._owners[sock].input_came(ends=True)  # for all that is known: it is told again anyway
+
+    def _probe(self) -> None:
+        for sock in _hung_up_among(self._unwatched):
+            self._hung_up.add(sock)
+            self._unwatched.discard(sock)
+            self._loop.call_soon(self._tell_hung_up, sock, self._owners[sock])
+        self._probe_timer = self._loop.call_later(PROBE_S, self._probe) if self._unwatched else None
+
+    def _tell_hung_up(self, sock: socket.socket, owner: SocketOwner) -> None:
+        if self._owners.get(sock) is owner:  # another one may have removed it
+            owner.hung_up()
+
+
+def _hung_up_among(socks: Collection[socket.socket]) -> list[socket.socket]:
+    """Those whose peers have closed both directions, or reset; none where nobody can tell."""
+    if not hasattr(select, "poll"):
+        return []
+    poller = select.poll()
+    by_descriptor = {sock.fileno(): sock for sock in socks}
+    for descriptor in by_descriptor:
+        # Whether it can be read is not asked: macOS then takes the end of the peer's writing for a hang-up.
+        poller.register(descriptor, select.POLLOUT)
+    return [by_descriptor[descriptor] for descriptor, events in poller.poll(0) if events & ~select.POLLOUT]

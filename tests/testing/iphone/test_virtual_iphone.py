@@ -192,10 +192,11 @@ def test_phone_plugged_in_again_remembers_its_hosts(bench: Bench) -> None:
 
 def test_service_is_inside_tls_and_knows_the_phone(bench: Bench) -> None:
     with bench.trusted() as lockdown, bench.start_service(lockdown) as service:
-        lockdown.request("SetValue", Key="DeviceName", Value="Ada")
         assert isinstance(service.stream, ssl.SSLSocket)
+        assert service.receive_exactly(len("Virtual iPhone\n")) == b"Virtual iPhone\n"
+        lockdown.request("SetValue", Key="DeviceName", Value="Ada")
         service.stream.sendall(b"hello")
-        assert service.receive_exactly(len("Virtual iPhone\nHELLO")) == b"Virtual iPhone\nHELLO"
+        assert service.receive_exactly(len("HELLO")) == b"HELLO"
         service.stream.sendall(b"\n")
         assert service.stream.recv(1) == b""
 
