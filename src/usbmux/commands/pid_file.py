@@ -68,6 +68,8 @@ class PidFile:
 
 def locking_pid(path: Path) -> int | None:
     """The process that the file names and that has locked it; None if there is none: a file may be left behind."""
+    if sys.platform == "win32":  # which has no such locks
+        return None
     import fcntl
 
     try:

@@ -47,8 +47,8 @@ def become(user: str) -> None:
     for capability in range(_LAST_CAPABILITY + 1):
         _prctl(_PR_CAPBSET_DROP, capability)
     os.initgroups(entry.pw_name, entry.pw_gid)
-    os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
-    os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+    os.setgid(entry.pw_gid)  # of root this sets the saved id as well, on every system
+    os.setuid(entry.pw_uid)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from usbmux.commands.simulate import judge
 from usbmux.control.address import UnixAddress
+from usbmux.errors import UsbmuxError
 from usbmux.testing import SimulatedPhone, Speed, UsbredirServer
 from usbmux.usb.simulated import UsbFunction
 
@@ -24,8 +26,11 @@ def run_redirection(path: str, phones: Sequence[SimulatedPhone], speed: str) -> 
         Failure if the other side broke rules of the mux protocol.
 
     Raises:
+        UsbmuxError: This system has no Unix sockets.
         OSError: A socket cannot be made.
     """
+    if sys.platform == "win32":
+        raise UsbmuxError("phones are given to virtual machines at Unix sockets, which Python does not have here")
     for phone in phones:
         phone.options = replace(phone.options, max_packet_size=Speed(speed).max_packet_size)
     with asyncio.Runner() as runner:

@@ -147,7 +147,7 @@ def _begin(choices: Choices, arguments: Sequence[str]) -> int:
     options = choices.options
     pid_file = _pid_file(options)
     if options.exit or options.force_exit:
-        return _tell_other(pid_file or DEFAULT_PID_FILE, signal.SIGTERM if options.force_exit else signal.SIGUSR1)
+        return _end_other(pid_file or DEFAULT_PID_FILE, in_any_case=options.force_exit)
     if (options.disable_hotplug or options.udev) and pid_file is not None and (pid := locking_pid(pid_file)):
         # udev starts a daemon for every phone that comes; all but the first only tell the first.
         os.kill(pid, signal.SIGUSR2)
@@ -167,12 +167,12 @@ def _pid_file(options: argparse.Namespace) -> Path | None:
     return None if options.foreground or options.systemd else DEFAULT_PID_FILE
 
 
-def _tell_other(pid_file: Path, number: int) -> int:
+def _end_other(pid_file: Path, *, in_any_case: bool) -> int:
     pid = locking_pid(pid_file)
     if pid is None:
         complain(PROGRAM, f"no other usbmuxd is running, says {pid_file}")
         return ExitCode.NO_DAEMON
-    os.kill(pid, number)
+    os.kill(pid, signal.SIGTERM if in_any_case else signal.SIGUSR1)
     return ExitCode.OK
 
 

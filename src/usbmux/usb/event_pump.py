@@ -6,10 +6,10 @@ any call into libusb is allowed.
 """
 
 import asyncio
+import select
 import threading
 from collections import deque
 from collections.abc import Callable
-from select import POLLIN
 from typing import Final, Protocol
 
 from usbmux.direct_loop import DirectLoop
@@ -17,6 +17,8 @@ from usbmux.usb._usb1 import Context
 from usbmux.usb.binding import event_handler, handle_events, raise_unless_interrupted
 
 _THREAD_WAIT_S: Final = 60
+_POLLIN: Final[int] = getattr(select, "POLLIN", 0)
+"""Of libusb's descriptors; Windows has neither."""
 
 
 class EventPump(Protocol):
@@ -166,7 +168,7 @@ class DescriptorPump:
         # A device's descriptor becomes writable when a transfer has ended.
         if isinstance(self._loop, DirectLoop):
             self._loop.direct.watch(descriptor, events, self._handle_events)
-        elif events & POLLIN:
+        elif events & _POLLIN:
             self._loop.add_reader(descriptor, self._handle_events)
         else:
             self._loop.add_writer(descriptor, self._handle_events)
@@ -177,7 +179,7 @@ class DescriptorPump:
             return
         if isinstance(self._loop, DirectLoop):
             self._loop.direct.give_up(descriptor)
-        elif events & POLLIN:
+        elif events & _POLLIN:
             self._loop.remove_reader(descriptor)
         else:
             self._loop.remove_writer(descriptor)
