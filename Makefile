@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-kernel coverage mutants soak fuzz bench deb fix lock clean
+.PHONY: help demo check test test-kernel test-portable test-pythons test-selectors coverage mutants soak fuzz bench deb fix lock clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: ## make .venv and show a simulated phone, the daemon and a forwarded port
 	@scripts/setup
@@ -16,6 +16,15 @@ test: ## everything, the programs of others included; installs what it needs
 
 test-kernel: ## only the tests on a real kernel, in QEMU; a part of test
 	@scripts/test-kernel
+
+test-portable: ## the tests that run on every system: protocols, client, simulated phone over TCP
+	@scripts/test-portable
+
+test-pythons: ## those and more of the library, with each Python from 3.11 to 3.14 that is here: VERSIONS
+	@scripts/test-pythons $(VERSIONS)
+
+test-selectors: ## the daemon's sockets and the client as on systems without epoll (macOS), and without poll (Windows)
+	@scripts/test-selectors
 
 coverage: ## show the branches of both protocols that no test takes
 	@scripts/setup

@@ -7,9 +7,12 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
+from tests.support.other_platform import become
 from tests.support.poorer_system import become_poorer
 
 become_poorer()
+if platform := os.environ.get("USBMUX_TEST_PLATFORM"):
+    become(platform)
 
 # Their assertions tell as much as those in modules of tests; must come before they are imported.
 pytest.register_assert_rewrite(

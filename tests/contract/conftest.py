@@ -7,6 +7,7 @@ import pytest
 
 from tests.client.scripted_server import ScriptedServer
 from tests.client.subjects import ClientKind, Subject
+from tests.support.unix_sockets import needs_unix_sockets
 from usbmux.client.aio import AsyncClient
 from usbmux.client.blocking import Client
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=["unix", "tcp"])
+@pytest.fixture(params=[pytest.param("unix", marks=needs_unix_sockets), "tcp"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScriptedServer]:
     server = ScriptedServer.on_unix(tmp_path) if request.param == "unix" else ScriptedServer.on_tcp()
     yield server

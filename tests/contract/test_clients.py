@@ -10,6 +10,7 @@ import pytest
 
 from tests.client.scripted_server import BLUE, OK, RED, Peer, ScriptedServer, answer, raw_answer, silence
 from tests.client.subjects import ClientKind, Subject
+from tests.support.unix_sockets import needs_unix_sockets
 from usbmux.client.aio import AsyncClient
 from usbmux.client.device import Device, Listener
 from usbmux.control.address import TcpAddress, UnixAddress
@@ -121,6 +122,7 @@ def test_nobody_at_the_address_raises_daemon_unavailable(
             Subject(kind, runner, address).run(lambda c: c.devices())
 
 
+@needs_unix_sockets
 def test_no_unix_sockets_on_the_system_raises_daemon_unavailable(
     kind: ClientKind, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +153,7 @@ def test_daemon_that_never_answers_raises_timeout(client: Subject, server: Scrip
         client.run(lambda c: c.devices(), timeout_s=SHORT_S)
 
 
+@needs_unix_sockets
 def test_daemon_that_never_accepts_raises_timeout(kind: ClientKind, runner: asyncio.Runner, tmp_path: Path) -> None:
     path = str(tmp_path / "busy")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:

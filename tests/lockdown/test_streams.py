@@ -12,6 +12,7 @@ import pytest
 
 from tests.lockdown.records import record_for
 from tests.lockdown.subjects import AnyStream, StreamSubject
+from tests.support.unix_sockets import needs_unix_sockets
 from usbmux.errors import DeviceResetError, LockdownError, NotPairedError, RemoteProtocolError, RequestTimeoutError
 from usbmux.lockdown import operations
 from usbmux.lockdown.aio_stream import AsyncStream, SocketStream
@@ -119,6 +120,7 @@ def test_message_longer_than_allowed_closes_the_stream(subject: StreamSubject, p
     assert subject.stream.is_closed
 
 
+@needs_unix_sockets
 def test_write_to_a_phone_that_is_gone_is_a_reset(subject: StreamSubject, phone: socket.socket) -> None:
     phone.close()
     with pytest.raises(DeviceResetError):
@@ -175,6 +177,7 @@ def test_phone_has_refused_when_we_write_says_why(subject: StreamSubject, phone:
     assert subject.stream.is_closed
 
 
+@needs_unix_sockets
 def test_phone_has_ended_when_we_write_inside_tls_is_a_reset(subject: StreamSubject, phone: socket.socket) -> None:
     thread = accept_tls(phone, known(), lambda tls: tls.sendall(b"x"))
     subject.call(lambda stream: stream.begin_tls(RECORD))

@@ -70,7 +70,7 @@ class ScriptedDaemon:
         """Hang up on everybody and forget the phones."""
         if self._server is not None:
             self._server.close()
-            self._path.unlink()
+            self._path.unlink(missing_ok=True)  # Python 3.13 has removed it
             self._server = None
         tasks = list(self._tasks)
         for task in tasks:
@@ -137,7 +137,7 @@ class ScriptedDaemon:
                 writer.write(session.reply(DeviceList(tuple(self._devices.values()))))
             case Listen():
                 writer.write(session.reply(Result(ResultCode.OK)))
-                writer.writelines(session.notify(Attached(device)) for device in self._devices.values())
+                writer.write(b"".join(session.notify(Attached(device)) for device in self._devices.values()))
                 self._listeners[session] = writer
                 self._listener_came.set()
             case Connect(device_id) if device_id not in self._devices:
