@@ -10,6 +10,7 @@ from usbmux.commands.doctor.finding import Finding, Severity
 from usbmux.commands.doctor.processes import holders
 from usbmux.commands.doctor.system_view import Account
 from usbmux.commands.doctor.usb_bus import BusPhone
+from usbmux.commands.table import printable
 
 _CHECK: Final = "usb"
 _USBFS: Final = "usbfs"
@@ -91,7 +92,8 @@ def _daemon(examination: Examination, phone: BusPhone) -> tuple[str, str] | None
         return None
     for status in examination.server.phones or ():
         if status.port_path == phone.port_path:
-            return f"is {status.state.value} in the daemon: {status.last_error or 'no error is known'}", _REPLUG
+            error = printable(status.last_error or "no error is known")
+            return f"is {status.state.value} in the daemon: {error}", _REPLUG
     return "is not listed by the daemon", "sudo usbmux status, and the log: journalctl -u usbmuxd"
 
 

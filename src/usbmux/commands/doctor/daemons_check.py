@@ -21,11 +21,6 @@ def check_daemons(examination: Examination) -> Iterator[Finding]:
     listening = examination.server.process
     others = [process for process in running if listening is None or process.pid != listening.pid]
     pids = " ".join(str(process.pid) for process in others[0 if listening in running else 1 :])
-    yield Finding(
-        *(
-            _CHECK,
-            Severity.WARNING,
-            f"{len(running)} daemons take phones from each other: {', '.join(map(str, running))}",
-        ),
-        fix=f"sudo systemctl disable --now the one you do not want, or: sudo kill {pids}",
-    )
+    text = f"{len(running)} daemons take phones from each other: {', '.join(map(str, running))}"
+    fix = f"sudo systemctl disable --now the one you do not want, or: sudo kill {pids}"
+    yield Finding(_CHECK, Severity.WARNING, text, fix)

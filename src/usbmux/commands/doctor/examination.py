@@ -57,6 +57,8 @@ class Examination:
         """How a daemon is started here."""
         if not self.is_linux:
             return "start Apple's daemon (plug a phone in, or install iTunes on Windows), or ours: usbmuxd -f"
+        if self.is_container:
+            return "usbmuxd -f here, or share the host's: docker run -v /run/usbmuxd:/run/usbmuxd ..."
         if self.view.is_there("/run/systemd/system") and any(map(self.view.is_there, _SOCKET_UNITS)):
             return "sudo systemctl start usbmuxd.socket"
         return "sudo usbmux install-service, or in a terminal: sudo usbmuxd -f"

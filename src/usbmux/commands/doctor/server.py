@@ -16,12 +16,7 @@ from usbmux.commands.doctor.processes import Process, daemons, process
 from usbmux.commands.doctor.system_view import SystemView
 from usbmux.control.address import Address, UnixAddress
 from usbmux.daemon.peer import peer_of
-from usbmux.errors import (
-    DaemonUnavailableError,
-    RequestError,
-    RequestTimeoutError,
-    UsbmuxError,
-)
+from usbmux.errors import DaemonUnavailableError, RequestError, RequestTimeoutError, UsbmuxError
 
 PATIENCE_S: Final = 3.0
 """For each answer."""
@@ -108,7 +103,12 @@ def _trouble(address: Address, error: UsbmuxError) -> Trouble:
 
 
 def _is_socket(address: Address) -> bool:
-    return not isinstance(address, UnixAddress) or stat.S_ISSOCK(os.stat(address.path).st_mode)
+    if not isinstance(address, UnixAddress):
+        return True
+    try:
+        return stat.S_ISSOCK(os.stat(address.path).st_mode)
+    except OSError:
+        return True  # it was one a moment ago
 
 
 def _process(view: SystemView, address: Address) -> Process | None:

@@ -44,13 +44,7 @@ def _container(examination: Examination, severity: Severity) -> Iterator[Finding
             "-v /run/usbmuxd:/run/usbmuxd",
         )
     elif not view.is_there(_UDEV):
-        yield Finding(
-            *(
-                _CHECK,
-                severity,
-                "this is a container that udev does not reach: a phone that comes later is not noticed",
-            ),
-            "docker run -v /run/udev:/run/udev:ro --network=host ...",
-        )
+        text = "this is a container that udev does not reach: a phone that comes later is not noticed"
+        yield Finding(_CHECK, severity, text, fix="docker run -v /run/udev:/run/udev:ro --network=host ...")
     else:
         yield Finding(_CHECK, Severity.OK, f"this is a container with {_NODES} and udev")

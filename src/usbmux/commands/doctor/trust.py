@@ -23,6 +23,7 @@ async def _examine(client: AsyncClient, devices: Sequence[Device]) -> Mapping[De
 async def _error_of(client: AsyncClient, device: Device) -> UsbmuxError | None:
     try:
         async with asyncio.timeout(PATIENCE_S), client.lockdown(device) as phone:
+            await phone.query_type()  # first, because a phone without lockdown has no record either
             await phone.validate()
     except UsbmuxError as error:
         return error

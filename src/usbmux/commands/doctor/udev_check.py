@@ -13,7 +13,7 @@ _DIRECTORIES: Final = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/
 """The first that has a name decides what is in it."""
 _VENDOR: Final = "05ac"
 _OWNER: Final = re.compile(r'^[^#]*\bOWNER="([^"]+)"', re.MULTILINE)
-_CONFIGURES: Final = re.compile(r"^[^#]*bConfigurationValue\}?=", re.MULTILINE)
+_CONFIGURES: Final = re.compile(r"^[^#]*bConfigurationValue\}?=(?!=)", re.MULTILINE)
 
 
 def check_udev(examination: Examination) -> Iterator[Finding]:
@@ -28,12 +28,10 @@ def check_udev(examination: Examination) -> Iterator[Finding]:
         yield Finding(_CHECK, Severity.WARNING, text, fix="sudo usbmux install-service")
         return
     if len(rules) > 1 and configuring:
-        yield Finding(
-            _CHECK,
-            Severity.WARNING,
-            f"{', '.join(rules)} are about iPhones, and {configuring[0]} configures them, which is the daemon's",
-            f"remove what brought {configuring[0]}, or hide it: sudo ln -s /dev/null {_hiding(configuring[0])}",
-        )
+        rival = configuring[0]
+        text = f"{', '.join(rules)} are about iPhones, and {rival} configures them, which is for the daemon to do"
+        fix = f"remove what brought {rival}, or hide it: sudo ln -s /dev/null {_hiding(rival)}"
+        yield Finding(_CHECK, Severity.WARNING, text, fix)
     for path, owner in owners.items():
         if not has_user(examination.view, owner):
             text = f"{path} gives phones to the user {owner}, whom the system does not have"
