@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 
-from usbmux.client.programs import FOREIGN_PROGRAMS, client_environment
+from usbmux.client.programs import FOREIGN_PROGRAMS
 from usbmux.commands.exits import ExitCode, complain
 from usbmux.control.address import address_from_environment, parse_address
 from usbmux.errors import AddressError
@@ -22,7 +22,7 @@ def show_environment(address: str | None, keys: tuple[str, ...], *, as_json: boo
         AddressError: It is none, or a program that was asked for cannot be told it.
     """
     where = parse_address(address) if address else address_from_environment(os.environ)
-    variables = {} if keys else client_environment(where)
+    variables: dict[str, str] = {}
     for program in FOREIGN_PROGRAMS:
         if keys and program.key not in keys:
             continue
