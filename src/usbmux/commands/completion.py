@@ -5,6 +5,7 @@ from typing import Final
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
+from usbmux.commands.exits import ExitCode
 from usbmux.commands.options import PROGRAM
 
 SHELLS: Final[dict[str, type[ShellComplete]]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
@@ -17,3 +18,9 @@ def completion_script(command: click.Command, shell: str) -> str:
     complete = SHELLS[shell](command, {}, PROGRAM, _VARIABLE)
     # Not its own `source`, which for bash looks at the bash of this computer.
     return complete.source_template % complete.source_vars()
+
+
+def show_completion(command: click.Command, shell: str) -> int:
+    """Print the script for one of `SHELLS`."""
+    click.echo(completion_script(command, shell), nl=False)
+    return ExitCode.OK

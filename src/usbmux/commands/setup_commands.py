@@ -2,7 +2,6 @@
 
 import click
 
-from usbmux.commands.exits import ExitCode
 from usbmux.commands.options import chosen_address, run_command, socket_option
 
 _PROGRAMS = ("limd", "pmd3", "go-ios", "frida", "appium")
@@ -56,7 +55,6 @@ def completion_command(context: click.Context, shell: str) -> int:
 
     For fish: usbmux completion fish | source
     """
-    from usbmux.commands.completion import completion_script
+    from usbmux.commands.completion import show_completion
 
-    click.echo(completion_script(context.find_root().command, shell), nl=False)
-    return ExitCode.OK
+    return run_command(lambda: show_completion(context.find_root().command, shell))
