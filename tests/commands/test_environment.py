@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from tests.commands.program import USBMUX, run
@@ -73,7 +74,8 @@ async def test_programs_that_understand_no_spelling_are_named_when_nobody_asked_
 
 async def test_option_offers_the_programs_that_are_known() -> None:
     (kind,) = (option.type for option in env_command.params if option.name == "programs")
-    assert list(kind.to_info_dict()["choices"]) == [program.key for program in FOREIGN_PROGRAMS]
+    assert isinstance(kind, click.Choice)
+    assert list(kind.choices) == [program.key for program in FOREIGN_PROGRAMS]
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
