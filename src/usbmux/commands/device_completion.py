@@ -16,13 +16,13 @@ _PATIENCE_S: Final = 0.2
 
 
 def complete_device(address: str | None, typed: str) -> "list[CompletionItem[str]]":
-    """The UDIDs that begin with what was typed and, unless nothing was, the ports that do.
+    """What `items` gives for the phones of a daemon; nothing unless it answers at once.
 
     Args:
         address: The daemon's, or None for the default.
-        typed: The beginning.
+        typed: What is there of the word.
     """
-    return list(_items(devices_soon(lambda: Client(address, timeout_s=_PATIENCE_S).devices()), typed))
+    return list(items(devices_soon(lambda: Client(address, timeout_s=_PATIENCE_S).devices()), typed))
 
 
 def devices_soon(ask: Callable[[], list[Device]]) -> list[Device]:
@@ -40,7 +40,8 @@ def devices_soon(ask: Callable[[], list[Device]]) -> list[Device]:
     return list(devices)
 
 
-def _items(devices: Iterable[Device], typed: str) -> "Iterable[CompletionItem[str]]":
+def items(devices: Iterable[Device], typed: str) -> "Iterable[CompletionItem[str]]":
+    """The UDIDs that begin with what was typed and, unless nothing was, the ports that do."""
     for device in devices:
         if device.udid.startswith(typed):
             yield CompletionItem(device.udid, help=f"at port {device.port_path}" if device.port_path else None)

@@ -18,7 +18,7 @@ from usbmux.control.address import Address, UnixAddress
 from usbmux.daemon.peer import peer_of
 from usbmux.errors import DaemonUnavailableError, RequestError, RequestTimeoutError, UsbmuxError
 
-PATIENCE_S: Final = 3.0
+PATIENCE_S: Final = 5.0
 """For each answer."""
 _NO_RECORD_ID: Final = "usbmux-doctor"
 """No phone has such a UDID: our daemon judges ids by their shape (C43), others look for the file."""
