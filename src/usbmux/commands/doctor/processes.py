@@ -10,6 +10,8 @@ from usbmux.commands.table import printable
 
 _NAMES: Final = ("usbmuxd", "usbmux.commands.usbmuxd")
 _INTERPRETER: Final = re.compile(r"python[0-9.]*")
+_WITH_VALUE: Final = ("-W", "-X")
+"""Options of Python whose value is the next word."""
 _WITHOUT_USB: Final = ("--simulate", "--replay")
 _LONGEST: Final = 60
 
@@ -34,13 +36,27 @@ class Process:
     @property
     def is_daemon(self) -> bool:
         """Whether it is a usbmux daemon, by its name."""
-        words = self.arguments[:4] if self.is_script else self.arguments[:1]
-        return any(os.path.basename(word) in _NAMES for word in words)
+        return self._program in _NAMES
 
     @property
     def uses_usb(self) -> bool:
         """Whether it wants the phones on the bus."""
         return not any(word.split("=")[0] in _WITHOUT_USB for word in self.arguments)
+
+    @property
+    def _program(self) -> str:
+        """The name of what is run: of the script or the module, if Python runs it."""
+        if not self.is_script:
+            return os.path.basename(self.arguments[0])
+        words = iter(self.arguments[1:])
+        for word in words:
+            if word == "-m":
+                return next(words, "")
+            if word in _WITH_VALUE:
+                next(words, None)
+            elif not word.startswith("-"):
+                return os.path.basename(word)
+        return ""
 
 
 def process(view: SystemView, pid: int) -> Process | None:
