@@ -104,6 +104,13 @@ def test_list_info_and_pair_work(played: Played) -> None:
 
 
 @pytest.mark.slow
+def test_doctor_judges_what_it_can(played: Played) -> None:
+    said = played.run("usbmux", "doctor").stdout
+    assert f"answers at {played.address}" in said
+    assert "looked at on Linux only" in said
+
+
+@pytest.mark.slow
 def test_watch_tells_of_the_phone(played: Played) -> None:
     with played.start("usbmux", "watch") as watch:
         watch.wait_for_line(played.udid)

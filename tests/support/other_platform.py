@@ -62,11 +62,16 @@ class View(ModuleType):
         self.__dict__.update(others)
         self._module = module
         self._lacking = re.compile(lacking)
+        self._deleted: set[str] = set()
 
     def __getattr__(self, name: str) -> object:
-        if self._lacking.fullmatch(name):
+        if name in self._deleted or self._lacking.fullmatch(name):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r} on this system")
         return getattr(self._module, name)
+
+    def __delattr__(self, name: str) -> None:
+        self.__dict__.pop(name, None)
+        self._deleted.add(name)
 
 
 class SelectorLoop(asyncio.SelectorEventLoop):
