@@ -1,6 +1,7 @@
 """Begins the programs.
 
-Nothing of what a program imports at its beginning is garbage, and to look for some takes a tenth of the time until then.
+Nothing of what a program imports at its beginning is garbage, and to look for some takes a tenth of the time until
+then.
 """
 
 import gc
