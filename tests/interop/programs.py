@@ -34,6 +34,7 @@ PACKAGES = {
     "ifuse": "ifuse",
     "inetcat": "libusbmuxd-tools",
     "iproxy": "libusbmuxd-tools",
+    "jq": "jq",
     "scp": "openssh-client",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
