@@ -59,6 +59,11 @@ def tidevice() -> str:
     return _provisioned("tidevice", BUILD / "tidevice/bin/tidevice")
 
 
+def python_with_ssh() -> str:
+    """The path of a Python that has asyncssh and paramiko."""
+    return _provisioned("asyncssh and paramiko", BUILD / "ssh/bin/python")
+
+
 def node() -> str:
     """The path of a Node.js that is new enough for the libraries in `NPM`."""
     found = shutil.which("node")
