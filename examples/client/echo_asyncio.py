@@ -8,8 +8,7 @@ from usbmux import AsyncClient
 async def main() -> None:
     reader, writer = await AsyncClient().connect(None, 7)
     writer.write(b"hello\n")
-    writer.write_eof()
-    print((await reader.read()).decode(), end="")
+    print((await reader.readline()).decode(), end="")
     writer.close()
     await writer.wait_closed()
 
