@@ -28,10 +28,12 @@ WITHIN_S = 60
 OURS = ("usbmux", "usbmuxd", "tcprelay")
 SSH = ("ssh", "scp")
 DAEMON_PORT = "27015"
-SOCKETS = ("/var/run/usbmuxd", "/run/usbmuxd", "/tmp/usbmuxd")
+HTTP_PORTS = ("80", "8100")
+SOCKETS = ("/var/run/usbmuxd", "/run/usbmuxd")
 """Where pages have the daemon; the tests have it elsewhere."""
 INTERRUPTED = (0, 130)
-TERMINATED = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+TERMINATED = (0, -signal.SIGTERM, 128 + signal.SIGTERM, 255)
+"""How what is left running may end; 255 is ssh's way."""
 
 
 def programs_of_others(text: str) -> list[str]:
@@ -53,6 +55,7 @@ class Terminals:
         self._said = "\n".join(command.text for command in commands)
         self._stack = ExitStack()
         self._state = folder / ".state"
+        self._places = {"/tmp/": f"{folder}/"}
         self._replaced = {str(port): str(free_port()) for port in ports(page)} | {
             path: str(folder / "usbmuxd") for path in SOCKETS
         }
@@ -65,6 +68,8 @@ class Terminals:
             if any(name in programs_of_others(self._said) for name in SSH):
                 (keys := self._folder / ".keys").mkdir()
                 server = start_sshd(keys)
+                user = getpass.getuser()
+                self._places |= {"root@lab": f"-p {server.port} {user}@127.0.0.1", "root@": f"{user}@"}
                 stack.callback(server.process.stop)
             self._make_programs(server)
             self._start_daemon(stack, server)
@@ -113,8 +118,10 @@ class Terminals:
             assert shown_as(expected).fullmatch(came), f"{command.text!r} printed\n{came}\nand not\n{expected}"
 
     def _start(self, command: Command) -> ChildProcess:
+        """Start what does not end by itself, in a terminal where nobody types."""
         line = self._here(command.text)
-        process = ChildProcess(["bash", "-c", f". {self._state}; cd {self._folder}; exec {line}"])
+        silence = "exec 0< <(exec sleep infinity 2>/dev/null)"
+        process = ChildProcess(["bash", "-c", f". {self._state}; cd {self._folder}; {silence}; exec {line}"])
         self._stack.callback(process.stop)
         for shown in self._here(command.printed or "...\n").splitlines(keepends=True):
             process.wait_for_line("." if shown == "...\n" else f"^(?:{shown_as(shown).pattern})$")
@@ -123,8 +130,10 @@ class Terminals:
     def _here(self, text: str) -> str:
         """What stands on the page, with the paths and ports of this place."""
         names = "|".join(re.escape(name) for name in sorted(self._replaced, key=len, reverse=True))
-        there = re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: self._replaced[found[0]], text)
-        return there.replace("root@", f"{getpass.getuser()}@")
+        there = text
+        for shown, meant in self._places.items():
+            there = there.replace(shown, meant)
+        return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: self._replaced[found[0]], there)
 
     def _make_programs(self, server: SshServer | None) -> None:
         (programs := self._folder / ".bin").mkdir()
@@ -138,7 +147,7 @@ class Terminals:
 
     def _start_daemon(self, stack: ExitStack, server: SshServer | None) -> None:
         phones = self._folder / ".phones.toml"
-        lines = ["[[iphone]]", "[iphone.ports]", '7 = "echo"', '80 = "http"', '8100 = "http"', '5900 = "echo"']
+        lines = ["[[iphone]]", "[iphone.ports]", '7 = "echo"', *(f'{self._here(port)} = "http"' for port in HTTP_PORTS)]
         if server is not None:
             lines.append(f'22 = "127.0.0.1:{server.port}"')
         phones.write_text("\n".join(lines) + "\n")
