@@ -1,4 +1,4 @@
-"""The directive `command-help`: what a program of ours prints for --help, at the time the site is made."""
+"""The directive `command-help`: what our programs print for --help, at the time the site is made."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+from usbmux.commands.usbmux import cli
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sphinx.application import Sphinx
 
 WIDTH = "100"
@@ -18,29 +23,51 @@ LIMIT_S = 60
 
 
 class CommandHelp(SphinxDirective):
-    """``{command-help} usbmux list``: the words after the program are a sub-command's."""
+    """``{command-help} usbmux``: a program, and a section for each of its sub-commands."""
 
     required_arguments = 1
-    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
         """Run the program and show what it printed.
 
         Raises:
-            CalledProcessError: There is no such program or sub-command.
+            CalledProcessError: There is no such program.
         """
-        program, *words = self.arguments[0].split()
-        start = f"import sys; from usbmux.commands.{program} import main; sys.exit(main())"
-        printed = subprocess.run(
-            [sys.executable, "-c", start, *words, "--help"],
-            env=os.environ | {"COLUMNS": WIDTH, "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=LIMIT_S,
-        ).stdout
-        return [nodes.literal_block(printed, printed, language="text")]
+        program = self.arguments[0]
+        subcommands = subcommands_of(cli) if program == "usbmux" else ()
+        return [help_of(program), *(section_of(program, *words) for words in subcommands)]
+
+
+def subcommands_of(group: click.Group) -> Iterator[tuple[str, ...]]:
+    """The words that lead to each sub-command, groups before what is in them."""
+    for name, command in sorted(group.commands.items()):
+        yield (name,)
+        if isinstance(command, click.Group):
+            for words in subcommands_of(command):
+                yield name, *words
+
+
+def section_of(*words: str) -> nodes.section:
+    """A section of the page for a sub-command."""
+    title = " ".join(words)
+    section = nodes.section(ids=[nodes.make_id(title)], names=[title])
+    section += [nodes.title(title, title), help_of(*words)]
+    return section
+
+
+def help_of(program: str, *words: str) -> nodes.literal_block:
+    """What a program prints for --help."""
+    start = f"import sys; from usbmux.commands.{program} import main; sys.exit(main())"
+    printed = subprocess.run(
+        [sys.executable, "-c", start, *words, "--help"],
+        env=os.environ | {"COLUMNS": WIDTH, "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT_S,
+    ).stdout
+    return nodes.literal_block(printed, printed, language="text")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -64,6 +64,10 @@ def python_with_ssh() -> str:
     return _provisioned("asyncssh and paramiko", BUILD / "ssh/bin/python")
 
 
+def sphinx_build() -> str:
+    return _provisioned("Sphinx", BUILD / "sphinx/bin/sphinx-build", remedy="make docs")
+
+
 def node() -> str:
     """The path of a Node.js that is new enough for the libraries in `NPM`."""
     found = shutil.which("node")
@@ -93,8 +97,8 @@ def version(*command: str) -> str:
     return found.group()
 
 
-def _provisioned(name: str, path: Path) -> str:
-    return str(path) if path.exists() else _missing(name, "scripts/provision-interop")
+def _provisioned(name: str, path: Path, *, remedy: str = "scripts/provision-interop") -> str:
+    return str(path) if path.exists() else _missing(name, remedy)
 
 
 def _missing(name: str, remedy: str) -> NoReturn:
