@@ -17,7 +17,9 @@ import trustme
 from tests.interop.programs import python_with_ssh
 from tests.support.daemon import clean_environment
 from tests.support.process import ChildProcess
+from usbmux import Client
 from usbmux.testing import RunningDaemon, SimulatedPhone, echo, http, tcp_endpoint
+from usbmux.testing.iphone import Identity, VirtualIPhone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +77,15 @@ def test_watch_phones_prints_who_comes_and_goes(daemon: RunningDaemon, phone: Si
         process.wait_for_line(f"went: {phone.udid}")
         daemon.plug(phone)
         process.wait_for_line(f"came: {phone.udid}")
+
+
+def test_phone_values_pairs_once_and_prints_what_the_phone_tells() -> None:
+    phone = VirtualIPhone(Identity(device_name="Ada"))
+    with RunningDaemon([phone]) as daemon:
+        assert run(daemon, "phone_values.py") == "Ada\n87 %\n"
+        record = Client(daemon.address).read_pair_record(phone.udid)
+        assert run(daemon, "phone_values.py") == "Ada\n87 %\n"
+        assert Client(daemon.address).read_pair_record(phone.udid) == record
 
 
 def test_echo_asyncio_prints_what_came_back(daemon: RunningDaemon) -> None:
