@@ -101,7 +101,7 @@ class Terminals:
     def _run_to_its_end(self, command: Command) -> None:
         line = self._here(command.text)
         script = f". {self._state}; cd {self._folder}; {line}\nstatus=$?; export -p >{self._state}; exit $status"
-        with (self._folder / ".printed").open("w+") as printed:
+        with (self._folder / ".printed").open("w+") as printed:  # as text, for terminals show any end of a line alike
             process = subprocess.Popen(
                 ["bash", "-o", "pipefail", "-c", script],
                 stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
