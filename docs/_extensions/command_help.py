@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
-import subprocess
-import sys
+from contextlib import redirect_stdout, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 from docutils import nodes
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from usbmux.commands.usbmux import cli
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 WIDTH = "100"
-LIMIT_S = 60
 
 
 class CommandHelp(SphinxDirective):
@@ -31,7 +32,8 @@ class CommandHelp(SphinxDirective):
         """Run the program and show what it printed.
 
         Raises:
-            CalledProcessError: There is no such program.
+            ModuleNotFoundError: There is no such program.
+            ExtensionError: It printed nothing.
         """
         program = self.arguments[0]
         subcommands = subcommands_of(cli) if program == "usbmux" else ()
@@ -57,20 +59,18 @@ def section_of(*words: str) -> nodes.section:
 
 def help_of(program: str, *words: str) -> nodes.literal_block:
     """What a program prints for --help."""
-    start = f"import sys; from usbmux.commands.{program} import main; sys.exit(main())"
-    printed = subprocess.run(
-        [sys.executable, "-c", start, *words, "--help"],
-        env=os.environ | {"COLUMNS": WIDTH, "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=LIMIT_S,
-    ).stdout
-    return nodes.literal_block(printed, printed, language="text")
+    main = import_module(f"usbmux.commands.{program}").main
+    with io.StringIO() as printed:
+        with redirect_stdout(printed), suppress(SystemExit):
+            main([*words, "--help"])
+        text = printed.getvalue()
+    if not text:
+        raise ExtensionError(f"{program} {' '.join(words)} --help has printed nothing")
+    return nodes.literal_block(text, text, language="text")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx of the directive."""
+    os.environ["COLUMNS"] = WIDTH  # or the page would be as wide as the terminal of who makes it
     app.add_directive("command-help", CommandHelp)
     return {"parallel_read_safe": True}
