@@ -22,6 +22,7 @@ REASONS = {
     "other program": "a program that the tests do not install",
     "real phone": "a phone and a bus that this computer may not have",
     "the project itself": "what the project is made, tested and measured with; the tests are a part of it",
+    "this computer": "the answer of a computer that has what the page shows; ours may lack it",
     "screen": "a window, or a terminal that somebody looks at",
 }
 """Why a command line is not run, with what is missing or would be touched."""
