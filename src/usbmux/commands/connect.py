@@ -30,8 +30,13 @@ def connect(address: str | None, udid: str | None, port: int, quit_after_s: floa
         complain("usbmux", "connect needs an open stdin and stdout")
         return ExitCode.USAGE
     with Client(address).connect(udid, port) as stream:
-        pump = StdioPump(stream, sys.stdin.fileno(), sys.stdout.fileno(), quit_after_s)
-        pump.run()
+        return join_with_stdio(stream, quit_after_s)
+
+
+def join_with_stdio(stream: socket.socket, quit_after_s: float | None) -> int:
+    """Join stdin and stdout with a connection until it ends or nobody reads stdout; see `connect`."""
+    pump = StdioPump(stream, sys.stdin.fileno(), sys.stdout.fileno(), quit_after_s)
+    pump.run()
     if pump.was_reset:
         complain("usbmux", "the connection was reset; some of what was sent may not have arrived")
         return ExitCode.FAILURE

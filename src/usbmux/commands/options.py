@@ -24,6 +24,13 @@ udid_option = click.option(
     help="The phone, or a unique beginning of its UDID. Default: the only one attached.",
 )
 
+admin_option = click.option(
+    "--admin-socket",
+    "admin_path",
+    metavar="PATH",
+    help="The daemon's admin socket. Default: beside its other one, at the path of --socket and .admin.",
+)
+
 
 def chosen_address(address: str | None) -> str | None:
     """The sub-command's address, else that of the group."""
