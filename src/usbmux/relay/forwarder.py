@@ -23,7 +23,7 @@ from usbmux.tls_front import TlsFront
 
 _log = logging.getLogger("usbmux.relay")
 
-DEFAULT_BUFFER_SIZE = 256 * 1024
+DEFAULT_BUFFER_SIZE = 128 * 1024
 DEFAULT_WAIT_S = 30.0
 
 
