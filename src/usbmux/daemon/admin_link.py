@@ -24,6 +24,7 @@ from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.selected_phone import SelectedPhone
 from usbmux.capture.trace_hub import TraceHub, TraceSink
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.forward_listener import in_words
 from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.errors import RemoteProtocolError, UsbmuxError
 from usbmux.readiness import Readiness
@@ -168,7 +169,7 @@ class AdminLink:
             else:
                 answer = Forwards(await forwards.remove(request.listen))
         except (UsbmuxError, OSError) as error:
-            answer = Refused(str(error))
+            answer = Refused(in_words(error))
         logger.info("%s: %s: %s", self._name, request, answer)
         self._changing = None
         self._answer(answer)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from usbmux.admin.forward import KeptForward
-from usbmux.control.address import Address, parse_address
+from usbmux.control.address import Address, TcpAddress, parse_address
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.tls import is_local
 from usbmux.errors import AddressError
@@ -30,7 +30,7 @@ class ForwardListener:
         on_client: Gets this and each accepted socket, non-blocking.
 
     Raises:
-        AddressError: That is no address.
+        AddressError: That is no address, or a name of one.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ForwardListener:
     ) -> None:
         self.kept = kept
         """With the port that the system has chosen, once it listens."""
-        self.address: Address = parse_address(kept.listen)
+        self.address: Address = _numeric(parse_address(kept.listen))
         self.error: str | None = None
         """Why it does not listen."""
         self._loop: Final = loop
@@ -86,8 +86,8 @@ class ForwardListener:
             self.open()
         except (OSError, AddressError) as error:
             level = logging.DEBUG if self.error is not None else logging.ERROR
-            self.error = str(error)
-            logger.log(level, "%s; trying again every %g s", error, RETRY_S)
+            self.error = in_words(error)
+            logger.log(level, "%s; trying again every %g s", self.error, RETRY_S)
             self._retry = self._loop.call_later(RETRY_S, self.keep_trying)
         else:
             self.start()
@@ -100,3 +100,20 @@ class ForwardListener:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+
+
+def in_words(error: Exception) -> str:
+    """Why, without the number of an `OSError`."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _numeric(address: Address) -> Address:
+    """The address; to look names up would hold up all phones."""
+    if isinstance(address, TcpAddress):
+        import ipaddress  # here, because most daemons keep no forwards
+
+        try:
+            ipaddress.ip_address(address.host)
+        except ValueError as error:
+            raise AddressError(f"{address}: a kept forward needs a numeric address, such as 127.0.0.1") from error
+    return address

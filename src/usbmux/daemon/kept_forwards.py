@@ -1,19 +1,22 @@
 """All forwards that the daemon keeps."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from usbmux.admin.forward import MAX_FORWARDS, ForwardStatus, KeptForward
-from usbmux.daemon.client_table import ClientTable
+from usbmux.daemon.client_table import ClientTable, ServedClient
 from usbmux.daemon.forward_file import ForwardFile
 from usbmux.daemon.forward_listener import ForwardListener
 from usbmux.daemon.forwarded_client import ForwardedClient, attached_links
 from usbmux.daemon.pass_through import PassThrough
 from usbmux.daemon.registry import DeviceRegistry
-from usbmux.errors import ConfigurationError
+from usbmux.errors import AddressError, ConfigurationError
+
+logger = logging.getLogger("usbmux.daemon.forward")
 
 
 class KeptForwards:
@@ -46,10 +49,15 @@ class KeptForwards:
         registry.call_when_attached(self._phone_came)
 
     def load(self) -> None:
-        """Listen for what was kept when the daemon ended."""
-        for kept in self._file.read():
-            forward = ForwardListener(self._loop, kept, self._on_client)
-            self._forwards.append(forward)
+        """Read what was kept when the daemon ended."""
+        try:
+            self._forwards = [ForwardListener(self._loop, kept, self._on_client) for kept in self._file.read()]
+        except AddressError as error:
+            logger.error("no forwards are kept: %s", error)
+
+    def listen(self) -> None:
+        """Begin to listen for what was kept, now or as soon as that is possible."""
+        for forward in self._forwards:
             forward.keep_trying()
 
     def statuses(self) -> tuple[ForwardStatus, ...]:
@@ -98,8 +106,8 @@ class KeptForwards:
             statuses = self._statuses_of(removed)
             self._forwards = left
             for forward in removed:
-                forward.close()
                 self._end_clients(forward)
+                forward.close()
             return statuses
 
     def stop_listening(self) -> None:
@@ -130,14 +138,19 @@ class KeptForwards:
                 udid=forward.kept.udid,
                 is_listening=forward.is_listening,
                 is_attached=len(attached_links(self._registry, forward.kept.udid)) == 1,
-                connections=sum(client.address == forward.address for client in self._clients),
+                connections=len(self._clients_of(forward)),
                 error=forward.error,
             )
             for forward in forwards
         )
 
+    def _clients_of(self, forward: ForwardListener) -> list[ServedClient]:
+        if not forward.is_listening:  # the address is somebody else's, perhaps that of the daemon's own clients
+            return []
+        return [client for client in self._clients if client.address == forward.address]
+
     def _end_clients(self, forward: ForwardListener) -> None:
-        for client in [client for client in self._clients if client.address == forward.address]:
+        for client in self._clients_of(forward):
             match client.owner:
                 case ForwardedClient() as waiting:
                     waiting.close()

@@ -150,6 +150,11 @@ class Daemon:
         for listener in self._listeners:
             listener.start()
 
+    def listen_for_forwards(self) -> None:
+        """Take up the forwards that were kept, once the rights are given up that they must not have."""
+        assert self._forwards is not None, "started before"
+        self._forwards.listen()
+
     def rescan(self) -> None:
         """Look for phones that a bus did not report."""
         for bus in self._buses:
