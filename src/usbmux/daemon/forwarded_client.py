@@ -106,10 +106,10 @@ class ForwardedClient:
     def start(self) -> None:
         """Connect, or wait for the phone."""
         self._giving_up = self._loop.call_later(WAIT_S, self._give_up)
-        self.look_for_phone()
+        self._host.registry.call_when_attached(self._look_for_phone)
+        self._look_for_phone()
 
-    def look_for_phone(self) -> None:
-        """Connect, if that is what is waited for and the phone is there."""
+    def _look_for_phone(self) -> None:
         if self._state is not ForwardedState.WAITING:
             return
         links = attached_links(self._host.registry, self._udid)
@@ -179,6 +179,7 @@ class ForwardedClient:
 
     def _leave(self) -> None:
         self._set_state(ForwardedState.FINISHED)
+        self._host.registry.call_no_more(self._look_for_phone)
         if self._giving_up is not None:
             self._giving_up.cancel()
 

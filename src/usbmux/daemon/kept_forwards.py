@@ -46,7 +46,6 @@ class KeptForwards:
         self._forwards: list[ForwardListener] = []
         self._changing: Final = asyncio.Lock()
         self._writer: Final = ThreadPoolExecutor(1, "forwards")
-        registry.call_when_attached(self._phone_came)
 
     def load(self) -> None:
         """Read what was kept when the daemon ended."""
@@ -158,8 +157,3 @@ class KeptForwards:
                     stream.close("the forward was removed")
                 case _:
                     raise AssertionError("only forwarded programs come by a forward")
-
-    def _phone_came(self) -> None:
-        for client in list(self._clients):
-            if isinstance(client.owner, ForwardedClient):
-                client.owner.look_for_phone()

@@ -54,7 +54,7 @@ class DeviceRegistry:
     def __init__(self) -> None:
         self._devices: dict[int, AttachedDevice] = {}
         self._subscribers: dict[int, Subscriber] = {}
-        self._callbacks: list[Callable[[], None]] = []
+        self._waiting: dict[Callable[[], None], None] = {}
         self._last_id = 0
 
     def __iter__(self) -> Iterator[AttachedDevice]:
@@ -73,13 +73,17 @@ class DeviceRegistry:
         )
         self._devices[record.device_id] = AttachedDevice(record, link)
         self._tell(record, Attached(record))
-        for callback in self._callbacks:
+        for callback in tuple(self._waiting):
             callback()
         return record
 
     def call_when_attached(self, callback: Callable[[], None]) -> None:
         """Call this after each phone that is attached, when it can be connected to and the subscribers know."""
-        self._callbacks.append(callback)
+        self._waiting[callback] = None
+
+    def call_no_more(self, callback: Callable[[], None]) -> None:
+        """Forget what `call_when_attached` was told."""
+        del self._waiting[callback]
 
     def detach(self, device_id: int) -> None:
         """Forget the phone and tell the subscribers."""
