@@ -58,7 +58,10 @@ def test_page_of_the_daemon_has_every_option_with_its_help(folder: Path) -> None
 def test_page_of_usbmux_has_every_command(folder: Path) -> None:
     text = shown("usbmux.1", folder)
     for command in command_of_click(cli, "usbmux").commands:
-        assert f"\n   {command.name}\n       usbmux {command.name} {command.usage}\n" in text
+        for name, each in [(command.name, command)] + [
+            (f"{command.name} {part.name}", part) for part in command.commands
+        ]:
+            assert f"\n   {name}\n       usbmux {name} {each.usage}\n" in text
 
 
 @pytest.mark.interop

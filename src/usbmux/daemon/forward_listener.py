@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ipaddress  # now, because a daemon that serves imports nothing more
 import logging
 import socket
 from collections.abc import Callable
@@ -110,8 +111,6 @@ def in_words(error: Exception) -> str:
 def _numeric(address: Address) -> Address:
     """The address; to look names up would hold up all phones."""
     if isinstance(address, TcpAddress):
-        import ipaddress  # here, because most daemons keep no forwards
-
         try:
             ipaddress.ip_address(address.host)
         except ValueError as error:

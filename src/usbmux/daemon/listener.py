@@ -139,9 +139,11 @@ class Listener:
 
 
 def _bind_tcp(address: TcpAddress) -> socket.socket:
+    # Text would be encoded for international names, by modules that a daemon which serves does not import any more.
+    host = address.host.encode() if address.host.isascii() else address.host
     try:
         family, kind, protocol, _name, sockaddr = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
         raise AddressError(f"cannot listen at {address}: {error.strerror}") from error
