@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from usbmux.commands.exits import complain
 from usbmux.control.address import TcpAddress
@@ -25,8 +25,21 @@ class ReportStyle(Enum):
     """An object a line, for each thing that happens."""
 
 
+class Report(Protocol):
+    """Hears of what a forwarder does."""
+
+    def ready(self, ends: Iterable[ListeningPort]) -> None:
+        """All of these listen."""
+
+    def phone(self, end: ListeningPort, udid: str) -> None:
+        """A phone was given the port of a range."""
+
+    def statistics(self, ends: Iterable[ListeningEnd]) -> None:
+        """They were asked for, or it ends."""
+
+
 class ForwardReport:
-    """Writes to stdout and stderr.
+    """Implements `Report`: writes to stdout and stderr.
 
     Args:
         program: Begins every line on stderr.
@@ -40,7 +53,7 @@ class ForwardReport:
         self._row: Final = row
 
     def ready(self, ends: Iterable[ListeningPort]) -> None:
-        """All of these listen."""
+        """See `Report`."""
         listening = tuple(ends)
         for end in listening:
             complain(self._program, f"{end} on this computer leads to {self._in_words(end.route)}")
@@ -56,7 +69,7 @@ class ForwardReport:
                 _print_event("ready", {})
 
     def phone(self, end: ListeningPort, udid: str) -> None:
-        """A phone was given the port of a range."""
+        """See `Report`."""
         complain(self._program, f"{end} on this computer leads to port {end.device_port} of the phone {udid}")
         match self._style:
             case ReportStyle.LINES:
@@ -67,7 +80,7 @@ class ForwardReport:
                 _print_event("phone", {**_end_document(end), "udid": udid})
 
     def statistics(self, ends: Iterable[ListeningEnd]) -> None:
-        """What went through these."""
+        """See `Report`."""
         for end in ends:
             figures = end.figures
             complain(

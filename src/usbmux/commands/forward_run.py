@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from usbmux.client.aio import AsyncClient
 from usbmux.commands.connect import join_with_stdio
-from usbmux.commands.exits import ExitCode
-from usbmux.commands.forward_report import ReportStyle
+from usbmux.commands.forward_report import ForwardReport, ReportStyle
 from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
 from usbmux.commands.service_manager import ServiceManager
 from usbmux.errors import AddressError
@@ -50,13 +48,14 @@ def forward(run: ForwardRun) -> int:
         return _forward_stdio(run, pairs)
     manager = ServiceManager(os.environ)
     handed = {name: each.sock for each in manager.sockets for name in (each.name, str(each.sock.fileno()))}
+    routing = routing_of(pairs, run.udids, run.hosts or LOOPBACK, handed)
     options = ForwardingOptions(
         program=run.program,
-        routing=routing_of(pairs, run.udids, run.hosts or LOOPBACK, handed),
+        routing=routing,
         address=run.address,
         wait_s=run.wait_s,
+        report=ForwardReport(run.program, _style(run), routing.row),
         is_verbose=run.is_verbose,
-        style=_style(run),
         serves_once=run.serves_once,
         tls=TlsSettings(*map(Path, run.tls_files)) if run.tls_files else None,
     )
@@ -73,13 +72,6 @@ def _forward_stdio(run: ForwardRun, pairs: list[ForwardPair]) -> int:
     """Stdout belongs to the phone, so nothing else is told there."""
     if len(pairs) > 1 or len(run.udids) > 1 or run.as_json or run.only_ready or run.tls_files:
         raise AddressError("-: standard input and output go with one pair and one phone, and with no other output")
-    if sys.platform == "win32":
-        raise AddressError("-: this system cannot wait for standard input and a socket together")
     udid = run.udids[0] if run.udids else None
     dialer = Dialer(AsyncClient(run.address, program=run.program), wait_s=run.wait_s)
-    try:
-        stream = asyncio.run(dialer.dial(udid, pairs[0].remote.first))
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    with stream:
-        return join_with_stdio(stream, None)
+    return join_with_stdio(run.program, lambda: asyncio.run(dialer.dial(udid, pairs[0].remote.first)), None)

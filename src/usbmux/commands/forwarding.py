@@ -21,7 +21,7 @@ from functools import partial
 
 from usbmux.client.aio import AsyncClient
 from usbmux.commands.exits import ExitCode
-from usbmux.commands.forward_report import ForwardReport, ReportStyle
+from usbmux.commands.forward_report import Report
 from usbmux.direct_loop import new_event_loop
 from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, Forwarder
 from usbmux.relay.routing import Routing
@@ -37,9 +37,9 @@ class ForwardingOptions:
     routing: Routing
     address: str | None
     wait_s: float
+    report: Report
     buffer_size: int = DEFAULT_BUFFER_SIZE
     is_verbose: bool = False
-    style: ReportStyle = ReportStyle.LINES
     serves_once: bool = False
     tls: TlsSettings | None = None
 
@@ -68,7 +68,7 @@ def run_forwarding(options: ForwardingOptions, on_ready: Callable[[], None] = la
 
 async def _forward(options: ForwardingOptions, on_ready: Callable[[], None]) -> int:
     stopped = _stop_signal()
-    report = ForwardReport(options.program, options.style, options.routing.row)
+    report = options.report
     async with Forwarder(
         AsyncClient(options.address, program=options.program),
         options.routing.routes,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from usbmux.commands.exits import run_guarded
+from usbmux.commands.forward_report import ForwardReport, ReportStyle
 from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
 from usbmux.errors import AddressError
 from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, DEFAULT_WAIT_S
@@ -51,6 +52,7 @@ def parse(arguments: Sequence[str] | None = None) -> ForwardingOptions:
         ),
         address=given.socket,
         wait_s=given.wait,
+        report=ForwardReport(_PROGRAM, ReportStyle.LINES),
         buffer_size=given.bufsize * 1024,
         is_verbose=given.verbose,
     )

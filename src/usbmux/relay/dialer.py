@@ -10,6 +10,7 @@ from usbmux.client.aio import AsyncClient
 from usbmux.client.device import DeviceAttached
 from usbmux.client.operations import select_device
 from usbmux.errors import DaemonUnavailableError, DeviceNotFoundError, UsbmuxError
+from usbmux.relay.route import PhoneSelect
 
 _log = logging.getLogger("usbmux.relay")
 
@@ -35,41 +36,40 @@ class Dialer:
         self._waiting_count = 0
         self._watch_task: asyncio.Task[None] | None = None
 
-    async def dial(self, udid: str | None, port: int, connection_type: str | None = None) -> socket.socket:
+    async def dial(self, udid: str | None, port: int, select: PhoneSelect = select_device) -> socket.socket:
         """Return a non-blocking socket that leads to the port of the phone, or of the only one for None.
 
         Args:
             udid: All of it, or a unique beginning.
             port: Of the phone.
-            connection_type: How the phone has to be connected, ``USB`` or ``Network``; None does not mind.
+            select: How the phone is found among those that are there.
 
         Raises:
             DeviceNotFoundError, DaemonUnavailableError: It did not come in time.
             UsbmuxError, OSError: It cannot be done, and waiting would not help.
         """
         try:
-            return await self._try(udid, port, connection_type)
+            return await self._try(udid, port, select)
         except (DeviceNotFoundError, DaemonUnavailableError) as error:
             if self._wait_s <= 0:
                 raise
             _log.info("%s; waiting up to %g s", error, self._wait_s)
         async with self._watching():
-            return await self._dial_when_news(udid, port, connection_type)
+            return await self._dial_when_news(udid, port, select)
 
-    async def _try(self, udid: str | None, port: int, connection_type: str | None) -> socket.socket:
-        if connection_type is None:
+    async def _try(self, udid: str | None, port: int, select: PhoneSelect) -> socket.socket:
+        if select is select_device:  # which the client does itself, on the connection that becomes the stream
             return await self._client.connect_socket(udid, port)
-        devices = [device for device in await self._client.devices() if device.connection_type == connection_type]
-        return await self._client.connect_socket(select_device(devices, udid), port)
+        return await self._client.connect_socket(select(await self._client.devices(), udid), port)
 
-    async def _dial_when_news(self, udid: str | None, port: int, connection_type: str | None) -> socket.socket:
+    async def _dial_when_news(self, udid: str | None, port: int, select: PhoneSelect) -> socket.socket:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._wait_s
         while True:
             # Taken before the attempt, so that what happens during the attempt is not missed.
             news = self._news
             try:
-                return await self._try(udid, port, connection_type)
+                return await self._try(udid, port, select)
             except (DeviceNotFoundError, DaemonUnavailableError):
                 try:
                     await asyncio.wait_for(news.wait(), deadline - loop.time())

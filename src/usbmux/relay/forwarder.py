@@ -172,7 +172,7 @@ class Forwarder:
             udid = route.udid
             if route.place is not None and self._seating is not None:
                 udid = await self._seating.udid(route.place)
-            device = await self._dialer.dial(udid, route.device_port, route.connection_type)
+            device = await self._dialer.dial(udid, route.device_port, route.select)
         except (UsbmuxError, OSError) as error:
             end.failed()
             if self._served is None:

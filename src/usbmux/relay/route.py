@@ -1,9 +1,12 @@
 """From an end on this computer to a port of a phone."""
 
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from usbmux.client.device import Device
+from usbmux.client.operations import select_device
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 
 LOOPBACK: Final = ("127.0.0.1",)
@@ -17,6 +20,8 @@ class HandedEnd:
     sock: socket.socket
 
 
+PhoneSelect = Callable[[Sequence[Device], str | None], Device]
+"""Chooses the phone that was named, or one for None; raises `DeviceNotFoundError` or `AmbiguousDeviceError`."""
 LocalEnd = TcpAddress | UnixAddress | HandedEnd
 """Where to listen: at every address that a TCP host's name has, or at a socket file that only we may open."""
 
@@ -32,8 +37,8 @@ class Route:
     """The phone, also by a unique beginning of its UDID; None for the only phone."""
     place: int | None = None
     """Leads to the phone that has this place of the forwarder's `PhoneRow`; then `udid` means nothing."""
-    connection_type: str | None = None
-    """``USB`` or ``Network``; None: USB rather than the network, if the phone is there twice."""
+    select: PhoneSelect = select_device
+    """How the phone is found among those that are there."""
 
 
 @dataclass(frozen=True, slots=True)
