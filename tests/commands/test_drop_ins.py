@@ -62,7 +62,9 @@ def test_iproxy_parse_variable_of_ours_means_nothing(monkeypatch: pytest.MonkeyP
     [
         ("iproxy", []), ("iproxy", ["2222"]), ("iproxy", ["2222", "22", "A"]), ("iproxy", ["2222:0"]),
         ("iproxy", ["2222:22:1"]), ("iproxy", ["a:22"]), ("iproxy", ["-x", "2222:22"]),
-        ("iproxy", ["-s", "", "2222:22"]), ("iproxy", ["-u"]), ("inetcat", []), ("inetcat", ["0"]), ("inetcat", ["x"]), ("inetcat", ["65536"]),
+        ("iproxy", ["-s", "", "2222:22"]), ("iproxy", ["-u"]),
+        ("inetcat", []), ("inetcat", ["0"]), ("inetcat", ["x"]),
+        ("inetcat", ["65536"]),
     ],
 )  # fmt: skip
 def test_line_is_wrong_exit_2_with_all_of_the_help(
