@@ -34,6 +34,14 @@ def tcprelay_page(command: Command) -> str:
     return page.render()
 
 
+def drop_in_page(command: Command, summary: str) -> str:
+    """iproxy(1) or inetcat(1)."""
+    page = _page_of(command, 1, summary)
+    _table(page, "ENVIRONMENT", {_ADDRESS[0]: _ADDRESS[1]})
+    _see_also(page, "usbmux(1)", "tcprelay(1)", "usbmuxd(8)")
+    return page.render()
+
+
 def usbmux_page(command: Command) -> str:
     """usbmux(1), with a part for each sub-command."""
     page = _page_of(command, 1, "talk to iPhones through the usbmux daemon")
