@@ -118,9 +118,9 @@ class ForwardedClient:
         elif links:
             self._connect(links[0])
 
-    def close(self) -> None:
+    def close(self, reason: str) -> None:
         """Give up now."""
-        self._finish("the forward ends")
+        self._finish(reason)
 
     def _connect(self, link: DeviceLink) -> None:
         self._set_state(ForwardedState.CONNECTING)

@@ -152,7 +152,7 @@ class KeptForwards:
         for client in self._clients_of(forward):
             match client.owner:
                 case ForwardedClient() as waiting:
-                    waiting.close()
+                    waiting.close("the forward was removed")
                 case PassThrough() as stream:
                     stream.close("the forward was removed")
                 case _:

@@ -185,10 +185,10 @@ class Daemon:
         if metrics is not None:
             await metrics.close()
         for owner in [client.owner for client in self.clients]:
-            if isinstance(owner, ClientLink | ForwardedClient):
+            if isinstance(owner, ClientLink):
                 owner.close()
         for owner in [client.owner for client in self.clients]:
-            if isinstance(owner, PassThrough):
+            if isinstance(owner, PassThrough | ForwardedClient):
                 owner.close("usbmuxd is shutting down")
         if self._preflight is not None:
             await self._preflight.close()
