@@ -29,8 +29,9 @@ def commands_in(wheel: Path) -> dict[str, str]:
 
 
 def built(project: Path, folder: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
-    outcome = run("env", "-C", project, *command, within_s=100)
+    outcome = run(
+        "env", "-C", project, sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, within_s=100
+    )
     assert outcome.returncode == 0, outcome.stderr
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -55,8 +56,8 @@ def test_compat_is_installed_both_names_are_our_commands(tmp_path: Path) -> None
         f"usbmux_compat-{__version__}.dist-info"
     }
     prefix = tmp_path / "prefix"
-    install = ["install", "--no-index", "--no-deps", "--disable-pip-version-check", "--prefix", prefix, wheel]
-    outcome = run(sys.executable, "-m", "pip", *install, within_s=100)
+    options = ["--no-index", "--no-deps", "--disable-pip-version-check"]
+    outcome = run(sys.executable, "-m", "pip", "install", *options, "--prefix", prefix, wheel, within_s=100)
     assert outcome.returncode == 0, outcome.stderr
     for name in NAMES:
         assert run(prefix / "bin" / name, "-v").stdout == f"{name} (usbmux {__version__})\n"
