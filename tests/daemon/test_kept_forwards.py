@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.daemon.harness import OTHER_UDID, UDID, HeldPort, RawClient, some_bytes, turns, until
-from usbmux.daemon import forward_listener, forwarded_client
+from usbmux.daemon import forward_listener, forwarded_client, listener
 from usbmux.daemon.counts import ConnectResult
 from usbmux.daemon.forward_file import FORWARDS_FILE
 from usbmux.testing import AcceptsLate, PhoneOptions, SimulatedPhone, digest, echo
@@ -334,3 +335,16 @@ async def test_daemon_ends_while_programs_wait_they_see_the_end(serve: Serve) ->
     await harness.daemon.close()
     assert [await end for end in ends] == [b"", b""]
     held.end()
+
+
+async def test_service_may_not_use_tcp_error_says_where_to_read_on(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_address: object) -> socket.socket:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    monkeypatch.setattr(listener, "_bind_tcp", refuse)
+    harness = await serve()
+    answer = await _ask(harness, command="forward-add", forwards=[{"listen": "127.0.0.1:0", "port": 7}])
+    assert not answer["ok"]
+    assert answer["error"].endswith("the service may not use TCP; docs/operations.md says how it may")
