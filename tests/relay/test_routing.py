@@ -65,6 +65,7 @@ def test_range_to_one_port_and_a_pattern_gives_places_to_those_that_fit() -> Non
         (("2200:22",), ("A*",), "need a range of local ports"),
         (("2200-2201:22", "80:80"), ("A*",), "need a range of local ports"),
         (("2200-2201:22",), ("A*", "B"), "need a range of local ports"),
+        (("2200-2201:22",), ("1-2.3",), "1-2.3 is one phone at most"),
         (("fd:ssh:22",), (), "no such socket was handed over by the service manager, only: none"),
         (("-:22",), (), "go with nothing else"),
     ],

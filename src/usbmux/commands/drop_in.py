@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 from usbmux import __version__
 from usbmux.client.device import Device
-from usbmux.client.operations import select_device
+from usbmux.client.selection import select_device
 from usbmux.commands.exits import ExitCode
 from usbmux.control.message import ResultCode
 from usbmux.errors import DeviceNotFoundError

@@ -2,12 +2,9 @@
 
 import click
 
-from usbmux.commands.options import PROGRAM, admin_option, chosen_address, run_command, socket_option
+from usbmux.commands.options import PROGRAM, admin_option, chosen_address, device_option, run_command, socket_option
 
-_udids_option = click.option(
-    "-u", "--udid", "udids", multiple=True, envvar="USBMUX_UDID", show_envvar=True, metavar="UDID",
-    help="The phone, or a unique beginning of its UDID. May be repeated for ranges. Default: the only one attached.",
-)  # fmt: skip
+_udids_option = device_option("the only one attached. May be repeated for ranges", may_repeat=True)
 _listen_option = click.option(
     "-l", "--listen", "hosts", multiple=True, metavar="ADDRESS",
     help="Local address to listen on, may be repeated. Default: 127.0.0.1, so only this computer gets in.",

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from usbmux.client.aio import AsyncClient
 from usbmux.client.device import DeviceAttached
-from usbmux.client.operations import select_device
+from usbmux.client.selection import select_device
 from usbmux.errors import DaemonUnavailableError, DeviceNotFoundError, UsbmuxError
 from usbmux.relay.route import PhoneSelect
 

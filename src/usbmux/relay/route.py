@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from usbmux.client.device import Device
-from usbmux.client.operations import select_device
+from usbmux.client.selection import select_device
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 
 LOOPBACK: Final = ("127.0.0.1",)

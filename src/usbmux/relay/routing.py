@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from socket import socket
 
+from usbmux.client.selection import names_port
 from usbmux.control.address import TcpAddress, UnixAddress
 from usbmux.errors import AddressError
 from usbmux.relay.forward_pair import ForwardPair, HandedName, TcpPorts
@@ -53,6 +54,8 @@ def _check(pairs: Sequence[ForwardPair], udids: Sequence[str]) -> None:
         for pair in pairs:
             if not pair.is_for_several_phones or _count(pair) != len(udids):
                 raise AddressError(f"{len(udids)} phones need {len(udids)} local ports each, such as 2201-2202:22")
+    if len(udids) == 1 and names_port(udids[0]) and any(pair.is_for_several_phones for pair in pairs):
+        raise AddressError(f"{udids[0]} is one phone at most; a range that leads to one port of a phone is for several")
     may_fit_several = len(udids) == 1 and all(pair.is_for_several_phones for pair in pairs)
     for udid in udids:
         if has_wildcard(udid) and not may_fit_several:
