@@ -7,18 +7,20 @@ import json
 import os
 import pty
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.commands.program import USBMUX, line_of, run, started
+from tests.commands.program import USBMUX, line_of, own_host, run, started
+from tests.commands.served import served
+from usbmux.testing import SimulatedPhone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.relay.scripted_daemon import ScriptedDaemon
+    from usbmux.testing import PhoneStream
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 
@@ -98,23 +100,43 @@ async def test_range_of_ports_phones_get_them_in_the_order_of_their_udids_and_as
 ) -> None:
     daemon.attach(1, "B")
     daemon.attach(2, "A")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        first = free.getsockname()[1]
-    last = min(first + 2, 65535)
-    first = last - 2
-    async with started(FORWARD, f"{first}-{last}:7") as program:
+    host = own_host()
+    async with started(FORWARD, "--listen", host, "2201-2203:7") as program:
         lines = [await line_of(program.stdout) for _ in range(3)]
         assert lines == [
-            f"listening address=127.0.0.1 port={first + index} device_port=7 udid={udid}"
-            for index, udid in enumerate(("A", "B", "later"))
+            f"listening address={host} port={port} device_port=7 udid={udid}"
+            for port, udid in ((2201, "A"), (2202, "B"), (2203, "later"))
         ]
         words = [await line_of(program.stderr) for _ in range(3)]
-        assert words[1] == f"usbmux: 127.0.0.1:{first + 1} on this computer leads to port 7 of the phone B"
-        assert words[2].endswith(f"127.0.0.1:{last} on this computer leads to port 7 of a phone that is still to come")
+        assert words[1:] == [
+            f"usbmux: {host}:2202 on this computer leads to port 7 of the phone B",
+            f"usbmux: {host}:2203 on this computer leads to port 7 of a phone that is still to come",
+        ]
         await daemon.wait_listener()
         daemon.attach(3, "0")
-        assert await line_of(program.stdout) == f"phone address=127.0.0.1 port={last} device_port=7 udid=0"
-        assert await _ask(f"127.0.0.1:{last}", b"hello") == b"hello"
+        assert await line_of(program.stdout) == f"phone address={host} port=2203 device_port=7 udid=0"
+        assert await _ask(f"{host}:2203", b"hello") == b"hello"
+
+
+def _phone_that_says_its_udid(udid: str) -> SimulatedPhone:
+    async def tell(stream: PhoneStream) -> None:
+        await stream.write(udid.encode())
+
+    return SimulatedPhone(udid, ports={7: tell})
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_range_of_ports_each_leads_to_its_own_phone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    udids = ["00008030-001A2B3C4D5E6F01", "00008110-000A1D2E3F4B5C6D"]
+    async with served(tmp_path, monkeypatch, *map(_phone_that_says_its_udid, udids)):
+        order = udids[::-1] if named else udids
+        chosen = [word for udid in order for word in ("-u", udid)] if named else []
+        host = own_host()
+        async with started(FORWARD, *chosen, "--print-ready", "--listen", host, "2211-2212:7") as program:
+            assert await line_of(program.stdout) == f"ready {host}:2211 {host}:2212"
+            assert [await _ask(f"{host}:{port}", b"") for port in (2211, 2212)] == [udid.encode() for udid in order]
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands.program import USBMUX, Outcome, run, started
+from tests.commands.program import USBMUX, Outcome, own_host, run, started
 from tests.commands.served import served
 from usbmux.testing import SimulatedPhone, echo
 
@@ -99,9 +99,10 @@ async def test_beginning_of_a_udid_the_whole_is_kept(tmp_path: Path, monkeypatch
 
 async def test_range_and_a_phone_for_each_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(tmp_path, monkeypatch, *_phones()):
-        found = await _forward("add", "-u", B, "-u", A, "--listen", "127.0.0.9", "34401-34402:7")
+        host = own_host()
+        found = await _forward("add", "-u", B, "-u", A, "--listen", host, "2201-2202:7")
         assert found.stdout.decode().splitlines() == [
-            f"127.0.0.9:34401 port=7 udid={B}", f"127.0.0.9:34402 port=7 udid={A}"
+            f"{host}:2201 port=7 udid={B}", f"{host}:2202 port=7 udid={A}"
         ]  # fmt: skip
 
 
