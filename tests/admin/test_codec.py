@@ -173,8 +173,16 @@ def test_any_line_is_read_or_refused_in_one_printable_line(line: bytes) -> None:
         ('{"command": "capture", "udid": "a\\nb"}', "udid: expected 1 to 64 printable ASCII characters"),
         ('{"command": "capture", "udid": "%s"}' % ("a" * 65), "udid: expected 1 to 64 printable ASCII characters"),
         ('{"command": "capture", "udid": true}', "udid: expected str, found true"),
-        ('{"command": {}}', "command: expected status or capture, found an object"),
-        ('{"command": "%s"}' % ("x" * 99), 'command: expected status or capture, found "' + "x" * 63 + " ..."),
+        (
+            '{"command": {}}',
+            "command: expected status, capture, forward-add, forward-list or forward-remove, found an object",
+        ),
+        (
+            '{"command": "%s"}' % ("x" * 99),
+            'command: expected status, capture, forward-add, forward-list or forward-remove, found "'
+            + "x" * 63
+            + " ...",
+        ),
     ],
 )
 def test_request_is_none_the_error_names_the_place(line: str, error: str) -> None:

@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Final, assert_never
 
-from usbmux.admin.fields import check_keys, member, read_object, shown, take, take_objects, take_optional
+from usbmux.admin import forward_codec
+from usbmux.admin.fields import check_keys, check_udid, member, read_object, shown, take, take_objects, take_optional
+from usbmux.admin.forward import ForwardAddRequest, ForwardListRequest, ForwardRemoveRequest, Forwards
 from usbmux.admin.message import (
     Answer,
     CaptureBegun,
@@ -19,8 +21,8 @@ from usbmux.admin.message import (
 from usbmux.admin.records import Record, read_client, read_connection, read_phone, record_document
 from usbmux.errors import RemoteProtocolError
 
-_MAX_UDID_LENGTH: Final = 64
 _PLAIN_STATUS: Final = StatusRequest()
+_COMMANDS: Final = f"status, capture, {forward_codec.ADD}, {forward_codec.LIST} or {forward_codec.REMOVE}"
 
 
 def encode_request(request: Request) -> bytes:
@@ -35,6 +37,8 @@ def encode_request(request: Request) -> bytes:
             return _line(document)
         case CaptureRequest(udid, capture_format):
             return _line({"command": "capture", "udid": udid, "format": capture_format.value})
+        case ForwardAddRequest() | ForwardListRequest() | ForwardRemoveRequest():
+            return _line(forward_codec.forward_request_document(request))
         case _:
             assert_never(request)
 
@@ -51,10 +55,16 @@ def decode_request(line: bytes) -> Request:
             return _status_request(fields)
         case "capture":
             return _capture_request(fields)
+        case forward_codec.ADD:
+            return forward_codec.read_forward_add(fields)
+        case forward_codec.LIST:
+            return forward_codec.read_forward_list(fields)
+        case forward_codec.REMOVE:
+            return forward_codec.read_forward_remove(fields)
         case None:
             raise RemoteProtocolError("command: missing")
         case command:
-            raise RemoteProtocolError(f"command: expected status or capture, found {shown(command)}")
+            raise RemoteProtocolError(f"command: expected {_COMMANDS}, found {shown(command)}")
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -62,6 +72,8 @@ def encode_answer(answer: Answer) -> bytes:
     match answer:
         case Status():
             return _line({"ok": True, **status_document(answer)})
+        case Forwards():
+            return _line({"ok": True, **forward_codec.forwards_document(answer)})
         case CaptureBegun():
             return _line({"ok": True})
         case Refused(error):
@@ -103,6 +115,8 @@ def decode_answer(line: bytes, request: Request) -> Answer:
             return _status(fields, parts)
         case CaptureRequest():
             return CaptureBegun()
+        case ForwardAddRequest() | ForwardListRequest() | ForwardRemoveRequest():
+            return forward_codec.read_forwards(fields)
         case _:
             assert_never(request)
 
@@ -120,8 +134,7 @@ def _status_request(fields: Mapping[str, object]) -> StatusRequest:
 def _capture_request(fields: Mapping[str, object]) -> CaptureRequest:
     check_keys(fields, ("command", "udid", "format"))
     udid = take_optional(fields, "udid", str)
-    if udid is not None and not (udid.isascii() and udid.isprintable() and 0 < len(udid) <= _MAX_UDID_LENGTH):
-        raise RemoteProtocolError(f"udid: expected 1 to {_MAX_UDID_LENGTH} printable ASCII characters")
+    check_udid(udid)
     name = take_optional(fields, "format", str) or CaptureFormat.PCAPNG.value
     return CaptureRequest(udid, member("format", name, CaptureFormat))
 

@@ -7,6 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from usbmux.admin.codec import decode_answer, encode_request
+from usbmux.admin.forward import (
+    ForwardAddRequest,
+    ForwardListRequest,
+    ForwardRemoveRequest,
+    ForwardRequest,
+    Forwards,
+    ForwardStatus,
+    KeptForward,
+)
 from usbmux.admin.line_reader import MAX_ANSWER_LENGTH, LineReader
 from usbmux.admin.message import (
     SUFFIX,
@@ -28,6 +37,8 @@ from usbmux.control.address import UnixAddress
 from usbmux.errors import AddressError, DaemonUnavailableError, RemoteProtocolError, UsbmuxError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from usbmux.control.address import Address
 
 _READ_SIZE = 1 << 18
@@ -92,6 +103,38 @@ class AdminClient:
         """
         stream, _answer, rest = self._ask(CaptureRequest(udid, capture_format))
         return CaptureConnection(stream, rest)
+
+    def add_forwards(self, forwards: Sequence[KeptForward]) -> tuple[ForwardStatus, ...]:
+        """Have the daemon forward local ends to ports of phones, from now on and after every restart.
+
+        Args:
+            forwards: All of them or, if one is impossible, none.
+
+        Returns:
+            Them as they are kept.
+        """
+        return self._ask_forwards(ForwardAddRequest(tuple(forwards)))
+
+    def forwards(self) -> tuple[ForwardStatus, ...]:
+        """Return the forwards that the daemon keeps, in the order in which they were added."""
+        return self._ask_forwards(ForwardListRequest())
+
+    def remove_forwards(self, listen: Sequence[str]) -> tuple[ForwardStatus, ...]:
+        """Have the daemon forward no more what comes in there.
+
+        Args:
+            listen: As `forwards` tells it; all of them or, if there is none such, none.
+
+        Returns:
+            Those that were removed.
+        """
+        return self._ask_forwards(ForwardRemoveRequest(tuple(listen)))
+
+    def _ask_forwards(self, request: ForwardRequest) -> tuple[ForwardStatus, ...]:
+        stream, answer, _rest = self._ask(request)
+        stream.close()
+        assert isinstance(answer, Forwards), "the codec gives the answer that belongs to the request"
+        return answer.forwards
 
     def _ask_status(self, request: StatusRequest) -> Status:
         stream, answer, _rest = self._ask(request)

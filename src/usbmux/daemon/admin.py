@@ -12,6 +12,7 @@ from usbmux.capture.trace_hub import TraceHub
 from usbmux.daemon.admin_link import AdminLink
 from usbmux.daemon.client_table import ClientTable, connections_of
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 
@@ -30,6 +31,7 @@ class AdminServer:
         farewells: Close the clients' sockets.
         phones: The phones as they are now.
         clients: The daemon's clients.
+        forwards: Those that it keeps.
         backlog: How many bytes of a capture may wait for its reader before packets are dropped.
 
     Raises:
@@ -44,10 +46,12 @@ class AdminServer:
         farewells: Farewells,
         phones: Callable[[], tuple[PhoneStatus, ...]],
         clients: ClientTable,
+        forwards: KeptForwards,
         backlog: int,
     ) -> None:
         self.hub: TraceHub = hub
         self.farewells: Farewells = farewells
+        self.forwards: KeptForwards = forwards
         self.backlog: int = backlog
         self._loop: Final = loop
         self._phones: Final = phones
