@@ -17,7 +17,7 @@ from usbmux.control.address import TcpAddress
 from usbmux.direct_loop import new_event_loop
 from usbmux.errors import PortRefusedError
 from usbmux.relay.forwarder import Forwarder
-from usbmux.relay.mapping import PortMapping
+from usbmux.relay.route import Route
 from usbmux.testing import RunningDaemon, SimulatedPhone, digest, echo
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def test_asyncio_client_works_in_the_usual_loop_of_the_system(daemon: RunningDae
 
 def test_forwarder_works_in_our_loop(daemon: RunningDaemon) -> None:
     async def forward() -> tuple[bytes, bytes]:
-        mappings = [PortMapping(local_port=0, device_port=port) for port in (7, 99)]
-        async with Forwarder(AsyncClient(daemon.address), mappings) as forwarder:
+        routes = [Route(TcpAddress("127.0.0.1", 0), port) for port in (7, 99)]
+        async with Forwarder(AsyncClient(daemon.address), routes) as forwarder:
             to_echo, to_digest = (
                 socket.create_connection((listening.address, listening.port), WITHIN_S)
                 for listening in forwarder.listening_ports
