@@ -109,14 +109,17 @@ class Wire:
         """The next packet's protocol and payload, its header having been checked."""
         packet = self.session.packet_to_send(self.now)
         assert packet is not None, "expected a packet, got none"
+        return self._opened(packet)
+
+    def _opened(self, packet: bytes) -> tuple[int, bytes]:
         protocol, length = struct.unpack_from(">II", packet)
         assert length == len(packet)
         if protocol == VERSION or self.version == 1:
-            return protocol, bytes(packet[8:])
+            return protocol, packet[8:]
         header = struct.unpack_from(">IHH", packet, 8)
         assert header == (0xFEEDFACE, self.host_tx_seq, self.host_rx_seq)
         self.host_tx_seq = (self.host_tx_seq + 1) % 0x10000
-        return protocol, bytes(packet[16:])
+        return protocol, packet[16:]
 
     def expect(
         self,
@@ -130,10 +133,23 @@ class Wire:
         destination: int = PHONE_PORT,
     ) -> None:
         """The next packet is exactly this segment."""
-        protocol, data = self.expect_packet()
+        self._compare(self.expect_packet(), Segment(source, destination, seq, ack, flags, window, payload))
+
+    def expect_at_once(self, connection: TcpConnection, payload: bytes, *, seq: int = 1, ack: int = FIRST) -> None:
+        """The client sends this without queueing it, and the packet is exactly this segment."""
+        first = self.session.egress.headers_length
+        buffer = memoryview(bytearray(first) + payload + b"rest")
+        length = self.session.send_at_once(connection, buffer, len(payload))
+        assert length == first + len(payload)
+        segment = Segment(connection.local_port, connection.remote_port, seq, ack, Flags.ACK, OUR_WINDOW, payload)
+        self._compare(self._opened(bytes(buffer[:length])), segment)
+
+    @staticmethod
+    def _compare(packet: tuple[int, bytes], expected: Segment) -> None:
+        protocol, data = packet
         assert protocol == TCP
-        got, expected = Segment.decode(data), Segment(source, destination, seq, ack, flags, window, payload)
-        assert (str(got), bytes(got.payload)) == (str(expected), payload)
+        got = Segment.decode(data)
+        assert (str(got), bytes(got.payload)) == (str(expected), bytes(expected.payload))
 
     def expect_event(self, event: Event) -> None:
         """The next event is exactly this one."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.mux.outcome import Outcome
 from tests.mux.wire import PHONE_WINDOW, Wire
-from usbmux.errors import LocalProtocolError
 from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
@@ -116,43 +114,3 @@ def phone_goes_on(wire: Wire, connection: TcpConnection, turn: Turn) -> None:
 @given(TURNS, st.sampled_from([1, 2]))
 def test_sent_at_once_or_queued_comes_to_the_same(turns: list[Turn], version: int) -> None:
     assert outcome(turns, version, at_once=True) == outcome(turns, version, at_once=False)
-
-
-def test_nothing_waits_data_is_sent_at_once_from_where_it_stands(wire: Wire) -> None:
-    """Or the test above would compare nothing."""
-    connection = wire.establish()
-    buffer = memoryview(bytearray(49152))
-    assert wire.session.egress.headers_length == 36
-    buffer[36:5036] = content(5000)
-
-    length = wire.session.send_at_once(connection, buffer, 5000)
-
-    assert length == 5036
-    assert buffer[36:5036] == content(5000)
-    assert int.from_bytes(buffer[4:8], "big") == length
-    wire.expect_nothing()
-
-
-def test_others_wait_sending_at_once_is_an_error_and_nothing_overtakes_them(wire: Wire) -> None:
-    connection = wire.establish()
-    wire.session.send(connection, b"queued", wire.now)
-    with pytest.raises(LocalProtocolError, match="cannot be sent at once"):
-        wire.session.send_at_once(connection, memoryview(bytearray(100)), 9)
-    wire.session.send(connection, b"behind it", wire.now)
-    wire.expect(payload=b"queued" + b"behind it")
-    wire.expect_nothing()
-
-
-def test_more_than_a_packet_takes_at_once_is_an_error_and_nothing_is_sent(wire: Wire) -> None:
-    connection = wire.establish()
-    for count in (0, LONGEST + 1):
-        with pytest.raises(LocalProtocolError, match="cannot be sent at once"):
-            wire.session.send_at_once(connection, memoryview(bytearray(60000)), count)
-    wire.expect_nothing()
-
-
-def test_more_than_room_at_once_is_an_error_and_nothing_is_sent(wire: Wire) -> None:
-    connection = wire.establish(window=512)
-    with pytest.raises(LocalProtocolError, match="do not fit into send room 512"):
-        wire.session.send_at_once(connection, memoryview(bytearray(600)), 513)
-    wire.expect_nothing()
