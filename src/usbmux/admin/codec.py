@@ -10,6 +10,8 @@ from usbmux.admin.message import (
     CaptureBegun,
     CaptureFormat,
     CaptureRequest,
+    Kicked,
+    KickRequest,
     Refused,
     Request,
     Status,
@@ -35,6 +37,8 @@ def encode_request(request: Request) -> bytes:
             return _line(document)
         case CaptureRequest(udid, capture_format):
             return _line({"command": "capture", "udid": udid, "format": capture_format.value})
+        case KickRequest(client):
+            return _line({"command": "kick", "client": client})
         case _:
             assert_never(request)
 
@@ -51,10 +55,13 @@ def decode_request(line: bytes) -> Request:
             return _status_request(fields)
         case "capture":
             return _capture_request(fields)
+        case "kick":
+            check_keys(fields, ("command", "client"))
+            return KickRequest(take(fields, "client", int))
         case None:
             raise RemoteProtocolError("command: missing")
         case command:
-            raise RemoteProtocolError(f"command: expected status or capture, found {shown(command)}")
+            raise RemoteProtocolError(f"command: expected status, capture or kick, found {shown(command)}")
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -64,6 +71,8 @@ def encode_answer(answer: Answer) -> bytes:
             return _line({"ok": True, **status_document(answer)})
         case CaptureBegun():
             return _line({"ok": True})
+        case Kicked(found):
+            return _line({"ok": True, "found": found})
         case Refused(error):
             return _line({"ok": False, "error": error})
         case _:
@@ -103,6 +112,8 @@ def decode_answer(line: bytes, request: Request) -> Answer:
             return _status(fields, parts)
         case CaptureRequest():
             return CaptureBegun()
+        case KickRequest():
+            return Kicked(take(fields, "found", bool))
         case _:
             assert_never(request)
 

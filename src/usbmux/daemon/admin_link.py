@@ -14,6 +14,8 @@ from usbmux.admin.message import (
     CaptureBegun,
     CaptureFormat,
     CaptureRequest,
+    Kicked,
+    KickRequest,
     Refused,
     Status,
     StatusRequest,
@@ -23,6 +25,7 @@ from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.selected_phone import SelectedPhone
 from usbmux.capture.trace_hub import TraceHub, TraceSink
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.peer import peer_of
 from usbmux.errors import RemoteProtocolError
 from usbmux.readiness import Readiness
 
@@ -61,6 +64,9 @@ class AdminHost(Protocol):
 
     def status(self, request: StatusRequest) -> Status:
         """The daemon as it is now, as far as that is wanted."""
+
+    def kick(self, request: KickRequest) -> Kicked:
+        """End a client."""
 
     def link_closed(self, link: "AdminLink") -> None:
         """The connection is over."""
@@ -144,6 +150,9 @@ class AdminLink:
             case CaptureRequest():
                 self._answer(CaptureBegun())
                 self._begin_capture(request)
+            case KickRequest(client):
+                logger.warning("%s (%s): ends client %d", self._name, peer_of(self._sock), client)
+                self._answer(self._host.kick(request))
             case _:
                 assert_never(request)
 
