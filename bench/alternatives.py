@@ -34,7 +34,7 @@ from bench.subject import INSTALLED, OURS, C, check_subjects
 
 _ROOT: Final = Path(__file__).parents[1]
 _VARIED: Final = Path(__file__).with_name("inside") / "varied.py"
-_ROWS: Final = ("echo-64", "echo-64-50x", "connects-plist", "receive-900-16K", "send-900")
+_ROWS: Final = ("echo-64", "echo-64-50x", "connects-plist", "receive-900-16K", "receive-900-64K", "send-900")
 _BASE: Final = "as it is"
 Found = dict[str, dict[str, list[Measured]]]
 """By row and variant, what each round has measured."""
@@ -81,15 +81,17 @@ def main() -> None:
 def _variants(tools: Tools) -> list[Variant]:
     python = tool_program("python")
 
-    def ours(name: str, variant: str = _BASE, package: Path = _ROOT / "src") -> Variant:
-        return Variant(name, (f"PYTHONPATH={package}", python, str(_VARIED), variant, *INSTALLED))
+    def ours(name: str, variant: str = _BASE, package: Path = _ROOT / "src", *options: str) -> Variant:
+        return Variant(name, (f"PYTHONPATH={package}", python, str(_VARIED), variant, *INSTALLED, *options))
 
     return [
         ours(_BASE),
         ours("as it is, once more: the noise"),
+        ours("descriptors by asyncio", "asyncio"),
         ours("uvloop", "uvloop"),
         ours("a function in Python for each transfer", "callbacks"),
         ours("a thread for each phone", "threads"),
+        ours("16 reads of 64 KiB", _BASE, _ROOT / "src", "--reads", "16x65536"),
         ours("mux compiled by mypyc", package=compiled_package()),
         Variant("data plane in C (sketch)", (str(build_plane(tools)),)),
         Variant("Debian's usbmuxd", INSTALLED, C),

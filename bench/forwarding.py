@@ -21,7 +21,6 @@ FORWARDER_FIGURES: Final = (
     Figure("send", "MB/s", is_more_better=True, ratio_target=1.0, digits=0),
     Figure("echo p50", "us", ratio_target=1.2, digits=0),
     Figure("connects", "/s", is_more_better=True, digits=0),
-    Figure("dropped", "connects", digits=0),
     Figure("memory", "MB", digits=1),
     Figure("100 connections", "MB", digits=1),
 )
@@ -62,7 +61,6 @@ def _measure(tools: Tools, forwarder: Forwarder, daemon: Path, seconds: float) -
         found["echo p50"] = run_load(tools, running, "echo", f"seconds={seconds}")["p50_s"] * 1e6
         connects = run_load(tools, running, "connects", f"seconds={seconds}")
         found["connects"] = connects["count"] / connects["sum_s"]
-        found["dropped"] = connects["failed"]
         before = running.resident_bytes()
         with HeldClients(tools, running, f"connections={_HELD}"):
             time.sleep(0.5)

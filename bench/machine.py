@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import sysconfig
 from pathlib import Path
 
 from bench.processors import processors_text
@@ -18,7 +19,7 @@ def machine_facts() -> dict[str, str]:
         "processor": _processor(),
         "processors": processors_text(),
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()}, {_optimisation()}",
         "usbmux": f"{__version__} {_revision()}".rstrip(),
         "C": _first_version(str(C_PROGRAM)),
         "busy before": f"{load:.1f} programs" + (", so rates and times tell little" if load > 1 else ""),
@@ -28,6 +29,11 @@ def machine_facts() -> dict[str, str]:
 def _processor() -> str:
     found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found[1] if found else platform.machine()
+
+
+def _optimisation() -> str:
+    how = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return f"built {'with' if '--enable-optimizations' in how else 'without'} --enable-optimizations"
 
 
 def _revision() -> str:

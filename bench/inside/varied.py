@@ -13,7 +13,16 @@ def use_uvloop() -> None:
     """Another event loop."""
     import uvloop  # type: ignore[import-not-found]  # it is not where the types are checked
 
-    asyncio.SelectorEventLoop = uvloop.new_event_loop
+    from usbmux import direct_loop
+
+    direct_loop.new_event_loop = uvloop.new_event_loop
+
+
+def use_asyncio() -> None:
+    """The descriptors of the data path go asyncio's way."""
+    from usbmux import direct_loop
+
+    direct_loop.new_event_loop = asyncio.SelectorEventLoop
 
 
 def use_callbacks() -> None:
@@ -24,8 +33,9 @@ def use_callbacks() -> None:
     make_type = usb1.libusb1.LIBUSB_CALL_FUNCTYPE
 
     def slower(*types: object) -> Callable[[Callable[[int], None]], object]:
-        def make(append: Callable[[int], None]) -> object:
-            return make_type(*types)(lambda address: append(address))
+        def make(function: Callable[[int], None] | int) -> object:
+            # A number is a function of the library, which is called and does not call.
+            return make_type(*types)(function if isinstance(function, int) else lambda address: function(address))
 
         return make
 
@@ -43,7 +53,13 @@ def use_nothing() -> None:
     """As it is."""
 
 
-_VARIANTS = {"as it is": use_nothing, "uvloop": use_uvloop, "callbacks": use_callbacks, "threads": use_threads}
+_VARIANTS = {
+    "as it is": use_nothing,
+    "asyncio": use_asyncio,
+    "uvloop": use_uvloop,
+    "callbacks": use_callbacks,
+    "threads": use_threads,
+}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from usbmux.relay.splice import Splice
 
 _log = logging.getLogger("usbmux.relay")
 
-DEFAULT_BUFFER_SIZE = 256 * 1024
+DEFAULT_BUFFER_SIZE = 128 * 1024
 DEFAULT_WAIT_S = 30.0
 LOOPBACK = ("127.0.0.1",)
 _BACKLOG = 128
