@@ -15,7 +15,7 @@ from textual.widgets import Footer, Input, Static
 from usbmux.commands.exits import ExitCode
 from usbmux.commands.top.columns import CLIENT_COLUMNS, PHONE_COLUMNS
 from usbmux.commands.top.details import client_details, phone_details
-from usbmux.commands.top.dialogs import TextDialog, YesNoDialog
+from usbmux.commands.top.dialogs import INTERRUPT, TextDialog, YesNoDialog
 from usbmux.commands.top.live_table import LiveTable
 from usbmux.commands.top.sample import ClientRow, PhoneRow, Sample
 from usbmux.commands.top.summary import capture_text, counted, details_text, kick_question, summary_text
@@ -81,8 +81,8 @@ class TopApp(App[int]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "end(0)", "Quit"),
-        Binding("ctrl+c", f"end({ExitCode.INTERRUPTED:d})", show=False, priority=True),
-        Binding("slash", "filter", "Filter"),
+        INTERRUPT,
+        Binding("slash", "filter", "Filter", priority=True),  # so that the words may be typed at once
         Binding("escape", "clear_filter", "All", show=False),
         Binding("s", "next_order", "Order"),
         Binding("d", "toggle_details", "Details"),
@@ -93,7 +93,7 @@ class TopApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, source: Source, sample: Sample, period_s: float) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # the colours are the terminal's, or none at all with NO_COLOR
         self._source: Final = source
         self._sample = sample
         self._period_s: Final = period_s
@@ -199,6 +199,10 @@ class TopApp(App[int]):
 
     # Keys
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """See `App`."""
+        return action != "filter" or not isinstance(self.focused, Input)
+
     def action_end(self, code: int) -> None:
         """End with that exit code."""
         self.exit(code)
@@ -215,7 +219,7 @@ class TopApp(App[int]):
     def action_filter(self) -> None:
         """Let words be typed."""
         self._filter.display = True
-        self._filter.focus()
+        self.screen.set_focus(self._filter)
 
     def action_clear_filter(self) -> None:
         """Show everything again."""
