@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.commands.top.made_up import ANNA, CLIENT, CONNECTION, LAB, LISTENER, NAMES, OTHER, PHONE, model_of, status
-from usbmux.admin.message import PhoneState
+from usbmux.admin.message import ClientStatus, ConnectionStatus, PhoneState, PhoneStatus
 from usbmux.commands.top.flow import Flow
 from usbmux.commands.top.model import TopModel
 
@@ -77,7 +77,7 @@ def test_clients_go_nothing_is_remembered_of_them() -> None:
 def test_anything_is_told_sample_has_it_all_and_makes_sense(told: list[tuple[set[str], set[int], int]]) -> None:
     model = TopModel()
     for second, (udids, numbers, count) in enumerate(told):
-        parts = (
+        parts: tuple[PhoneStatus | ClientStatus | ConnectionStatus, ...] = (
             *(replace(PHONE, udid=udid, bytes_from_phone=count) for udid in sorted(udids)),
             *(replace(CLIENT, number=number) for number in sorted(numbers)),
             *(replace(CONNECTION, client=number, phone_stalled_s=float(count)) for number in numbers if number % 2),

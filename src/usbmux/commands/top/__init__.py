@@ -1,1 +1,1 @@
-"""``usbmux top``: a live table of phones and of who uses them. Only `screen` and `dialogs` know Textual."""
+"""``usbmux top``: phones and who uses them, live. Only `screen`, `dialogs` and `live_table` know Textual."""

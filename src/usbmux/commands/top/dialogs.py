@@ -8,9 +8,6 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from usbmux.commands.exits import ExitCode
-
-INTERRUPT: Final = Binding("ctrl+c", f"app.end({ExitCode.INTERRUPTED:d})", show=False, priority=True)
 _STYLE: Final = """
 {name} {{ align: center middle; }}
 {name} > Vertical {{ width: 64; max-width: 100%; height: auto; border: round $primary; padding: 0 1; }}
@@ -28,7 +25,6 @@ class YesNoDialog(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
         Binding("n,escape,enter,q", "answer(False)", "No"),
-        INTERRUPT,
     ]
 
     def __init__(self, question: str) -> None:
@@ -55,7 +51,7 @@ class TextDialog(ModalScreen[str | None]):
     """
 
     CSS = _STYLE.format(name="TextDialog")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "Cancel"), INTERRUPT]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "Cancel")]
 
     def __init__(self, question: str, proposal: str) -> None:
         super().__init__()

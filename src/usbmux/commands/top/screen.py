@@ -15,7 +15,7 @@ from textual.widgets import Footer, Input, Static
 from usbmux.commands.exits import ExitCode
 from usbmux.commands.top.columns import CLIENT_COLUMNS, PHONE_COLUMNS
 from usbmux.commands.top.details import client_details, phone_details
-from usbmux.commands.top.dialogs import INTERRUPT, TextDialog, YesNoDialog
+from usbmux.commands.top.dialogs import TextDialog, YesNoDialog
 from usbmux.commands.top.live_table import LiveTable
 from usbmux.commands.top.sample import ClientRow, PhoneRow, Sample
 from usbmux.commands.top.summary import capture_text, counted, details_text, kick_question, summary_text
@@ -76,12 +76,12 @@ class TopApp(App[int]):
     LiveTable:focus { border: round $accent; }
     #phones { height: auto; min-height: 4; max-height: 40%; }
     #clients { height: 1fr; }
-    #details { height: auto; max-height: 40%; border: round $primary; display: none; }
+    #details { height: auto; max-height: 11; border: round $primary; display: none; }
     #filter { height: 1; border: none; padding: 0; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "end(0)", "Quit"),
-        INTERRUPT,
+        Binding("ctrl+c", f"end({ExitCode.INTERRUPTED:d})", show=False, priority=True),  # in dialogs too
         Binding("slash", "filter", "Filter", priority=True),  # so that the words may be typed at once
         Binding("escape", "clear_filter", "All", show=False),
         Binding("s", "next_order", "Order"),
