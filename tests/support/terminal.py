@@ -78,6 +78,13 @@ class Terminal:
         except TimeoutError:
             raise AssertionError(f"{pattern!r} is not on the screen:\n{self.screen}") from None
 
+    async def wait_for_output(self, text: str) -> None:
+        """Until the program has written it."""
+        async with asyncio.timeout(WITHIN_S):
+            while text not in self.output:
+                await self._more.wait()
+                self._more.clear()
+
     async def wait_gone(self, pattern: str) -> None:
         """Until it is not on the screen any more."""
         await self.wait_for(rf"\A(?!(?s:.)*{pattern})(?s:.)*\S")

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 UDID = "00008030-001A2B3C4D5E6F01"
 OTHER_UDID = "00008110-000A1D2E3F4B5C6D"
+OTHER_SCREEN = "\x1b[?1049h"
 CTRL_C, ENTER, ESCAPE = "\x03", "\r", "\x1b"
 
 
@@ -43,18 +44,20 @@ async def stream(daemon: Daemon) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 @asynccontextmanager
-async def top_on_terminal() -> AsyncIterator[Terminal]:
-    """The screen is there, and when it has gone the terminal is as it was before."""
+async def top_on_terminal(*, is_ready: bool = True) -> AsyncIterator[Terminal]:
+    """The screen is there, or just about to be; and when it has gone the terminal is as it was before."""
     async with on_terminal(*USBMUX, "top", environment=os.environ, size=(160, 30)) as terminal:
         before = terminal.attributes
-        await terminal.wait_for("q Quit")
-        assert terminal.attributes != before
+        await terminal.wait_for_output(OTHER_SCREEN)
+        if is_ready:
+            await terminal.wait_for("q Quit")
+            assert terminal.attributes != before
         async with asyncio.timeout(60):
             yield terminal
             await terminal.process.wait()
         terminal.read()
         assert terminal.attributes == before
-    for on, off in (("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h"), ("\x1b[?2004h", "\x1b[?2004l")):
+    for on, off in ((OTHER_SCREEN, "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h"), ("\x1b[?2004h", "\x1b[?2004l")):
         assert terminal.output.rindex(off) > terminal.output.rindex(on)
     assert "\x1b[?1000h" not in terminal.output  # the mouse is the terminal's own
 
@@ -78,6 +81,14 @@ async def test_signal_comes_it_ends_well(
 ) -> None:
     async with served(tmp_path, monkeypatch, phone()), top_on_terminal() as terminal:
         terminal.process.send_signal(number)
+    assert terminal.process.returncode == 0
+
+
+async def test_signal_comes_while_the_screen_is_set_up_it_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path, monkeypatch, phone()), top_on_terminal(is_ready=False) as terminal:
+        terminal.process.send_signal(signal.SIGTERM)
     assert terminal.process.returncode == 0
 
 

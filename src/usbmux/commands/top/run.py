@@ -47,12 +47,10 @@ def has_terminal() -> bool:
 
 def _run_screen(monitor: Monitor) -> int:
     try:
-        from usbmux.commands.top.screen import TopApp
+        from usbmux.commands.top.screen import TopApp, run_on_terminal
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("textual", "rich"):
             raise
         complain(_PROGRAM, "top needs the package textual: pip install 'usbmux[tui]'; --once and --json do without")
         return ExitCode.FAILURE
-    app = TopApp(monitor, monitor.sample(), PERIOD_S)
-    code = app.run(mouse=False)
-    return ExitCode.FAILURE if code is None else code
+    return run_on_terminal(TopApp(monitor, monitor.sample(), PERIOD_S))

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from types import FrameType
 from typing import ClassVar, Final, Protocol, TypeVar
 
 from textual import work
@@ -23,6 +23,11 @@ from usbmux.commands.top.view import View
 from usbmux.errors import UsbmuxError
 
 T = TypeVar("T")
+_ENDING_SIGNALS: Final = {
+    signal.SIGTERM: ExitCode.OK,
+    signal.SIGHUP: ExitCode.OK,
+    signal.SIGINT: ExitCode.INTERRUPTED,
+}
 
 
 class Capture(Protocol):
@@ -99,6 +104,7 @@ class TopApp(App[int]):
         self._period_s: Final = period_s
         self._view = View()
         self._capture: Capture | None = None
+        self._early_end: ExitCode | None = None
         self._thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="top")
         self._summary: Final = Static(id="summary", markup=False)
         self._phones: Final = LiveTable[PhoneRow](PHONE_COLUMNS, "phones")
@@ -121,11 +127,15 @@ class TopApp(App[int]):
         self._phones.focus()
         self._show()
         loop = asyncio.get_running_loop()
-        with suppress(NotImplementedError, RuntimeError):  # not everywhere, and not in the threads of tests
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.action_end, ExitCode.OK)
-            loop.add_signal_handler(signal.SIGINT, self.action_end, ExitCode.INTERRUPTED)
+        for number, code in _ENDING_SIGNALS.items():
+            loop.add_signal_handler(number, self.action_end, code)
+        if self._early_end is not None:
+            self.call_after_refresh(self.action_end, self._early_end)
         self.run_worker(self._keep_looking())
+
+    def end_early(self, number: int, _frame: FrameType | None) -> None:
+        """For signals that come while the screen is set up: it ends when it can put the terminal in order again."""
+        self._early_end = _ENDING_SIGNALS[signal.Signals(number)]
 
     def on_unmount(self) -> None:
         """Leave no thread waiting, and no capture cut off."""
@@ -277,3 +287,11 @@ class TopApp(App[int]):
         except UsbmuxError as error:
             self.notify(str(error), severity="error", markup=False)
         self._show()
+
+
+def run_on_terminal(app: TopApp) -> int:
+    """Let it have the terminal until its end, but for the mouse, and return the exit code."""
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, app.end_early)
+    code = app.run(mouse=False)
+    return ExitCode.FAILURE if code is None else code
