@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-WITHIN_S: Final = 20.0
+WITHIN_S: Final = 40.0
 _PIECE: Final = re.compile(
     r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
     r"|\x1b[\]P_^].*?(?:\x07|\x1b\\)|\x1b[^\[\]P_^]|(?P<control>[\x00-\x1f])|(?P<text>[^\x00-\x1f]+)",

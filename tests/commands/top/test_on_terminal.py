@@ -52,7 +52,7 @@ async def top_on_terminal(*, is_ready: bool = True) -> AsyncIterator[Terminal]:
         if is_ready:
             await terminal.wait_for("q Quit")
             assert terminal.attributes != before
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             yield terminal
             await terminal.process.wait()
         terminal.read()
