@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-kernel coverage mutants soak fuzz bench deb fix lock clean
+.PHONY: help demo check test test-kernel coverage mutants soak fuzz bench docs deb fix lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ mutants: ## break mux/connection.py in every small way and show what no test not
 bench: ## beside Debian's usbmuxd, on an emulated bus: rates, CPU, memory; ARGUMENTS (--quick, --row NAME, ...)
 	@scripts/setup
 	@.venv/bin/python -m bench $(ARGUMENTS)
+
+docs: ## make the documentation site, in .build/docs
+	@scripts/docs
 
 deb: ## make the Debian package, in dist
 	@scripts/deb

@@ -34,6 +34,7 @@ from bench.subject import INSTALLED, OURS, C, check_subjects
 
 _ROOT: Final = Path(__file__).parents[1]
 _VARIED: Final = Path(__file__).with_name("inside") / "varied.py"
+_PLANE: Final = Path(__file__).with_name("plane") / "plane.py"
 _ROWS: Final = ("echo-64", "echo-64-50x", "connects-plist", "receive-900-16K", "receive-900-64K", "send-900")
 _BASE: Final = "as it is"
 Found = dict[str, dict[str, list[Measured]]]
@@ -93,6 +94,7 @@ def _variants(tools: Tools) -> list[Variant]:
         ours("a thread for each phone", "threads"),
         ours("16 reads of 64 KiB", _BASE, _ROOT / "src", "--reads", "16x65536"),
         ours("mux compiled by mypyc", package=compiled_package()),
+        Variant("data plane in Python (sketch)", (python, str(_PLANE))),
         Variant("data plane in C (sketch)", (str(build_plane(tools)),)),
         Variant("Debian's usbmuxd", INSTALLED, C),
     ]

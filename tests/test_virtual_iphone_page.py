@@ -1,10 +1,9 @@
-"""docs/virtual-iphone.md: what it shows is run, and what it names is there, and nothing is left out."""
+"""docs/virtual-iphone.md: its tests are run, what it names is there, and nothing is left out."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,6 @@ import pytest
 import usbmux.testing
 import usbmux.testing.iphone
 from tests.interop.programs import debian_program
-from tests.support.daemon import clean_environment
 from usbmux.testing import PhoneOptions, UsbDeviceOptions, load_pluggables
 from usbmux.testing.iphone import Application, Identity, VirtualIPhone, usual_services
 from usbmux.testing.iphone.phone_file import KEYS, SETTINGS
@@ -40,27 +38,6 @@ def section(title: str) -> str:
 def first_cells(text: str) -> list[str]:
     """Names in the first column of the tables."""
     return [name for row in re.findall(r"^\| (.+?) \|", text, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)]
-
-
-def console_steps() -> list[tuple[str, str]]:
-    """Commands, and what they print."""
-    steps = [step.partition("\n") for step in "".join(blocks("console")).split("$ ")[1:]]
-    return [(command, printed) for command, _, printed in steps]
-
-
-@pytest.mark.interop
-@pytest.mark.parametrize(("command", "printed"), console_steps())
-def test_command_prints_what_the_page_shows(command: str, printed: str, tmp_path: Path) -> None:
-    for name in PROGRAMS:
-        debian_program(name)
-    program = tmp_path / "usbmux"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m usbmux "$@"\n')
-    program.chmod(0o755)
-    path = f"{tmp_path}:{clean_environment()['PATH']}"
-    outcome = subprocess.run(
-        command, shell=True, env=clean_environment(PATH=path), capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (outcome.stdout, outcome.returncode) == (printed, 0), outcome.stderr
 
 
 @pytest.mark.interop

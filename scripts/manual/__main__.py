@@ -3,11 +3,10 @@
 import sys
 from pathlib import Path
 
-from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
-
 from scripts.manual import completion, configuration, pages
 from scripts.manual.parsers import command_of_argparse, command_of_click
 from usbmux.commands import tcprelay
+from usbmux.commands.completion import completion_script
 from usbmux.commands.daemon_parser import daemon_parser
 from usbmux.commands.listen_tables import LISTEN_KEYS, RULE_KEYS
 from usbmux.commands.usbmux import cli
@@ -41,15 +40,10 @@ def manual() -> dict[str, str]:
             f"completions/fish/{command.name}.fish": completion.fish_completion(command),
         }
     return files | {
-        "completions/bash/usbmux": _click_completion(BashComplete),
-        "completions/zsh/_usbmux": _click_completion(ZshComplete),
-        "completions/fish/usbmux.fish": _click_completion(FishComplete),
+        "completions/bash/usbmux": completion_script(cli, "bash"),
+        "completions/zsh/_usbmux": completion_script(cli, "zsh"),
+        "completions/fish/usbmux.fish": completion_script(cli, "fish"),
     }
-
-
-def _click_completion(shell: type[ShellComplete]) -> str:
-    complete = shell(cli, {}, "usbmux", "_USBMUX_COMPLETE")
-    return complete.source_template % complete.source_vars()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 import sys
 
-from usbmux.commands.usbmux import main
+from usbmux.commands.start import usbmux
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usbmux())

@@ -137,6 +137,20 @@ async def echo_once(pipe: BulkPipe, packet: bytes) -> None:
     await asyncio.sleep(0)
 
 
+async def test_packet_written_in_place_sink_hears_it_and_the_phone_gets_it() -> None:
+    log: list[str] = []
+    _bus, _function, _listener, pipe = await use(LogSink(log), log)
+    log.clear()
+    buffer = pipe.free_buffer()
+    assert buffer is not None
+    buffer[:7] = b"place.."
+    pipe.write_buffer(5)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert log == ["4: sent b'place'", "5: received b'place'", "receiver got b'place'"]
+    await pipe.close()
+
+
 async def test_link_used_and_closed_sink_hears_everything_before_the_receiver() -> None:
     log: list[str] = []
     _bus, _function, _listener, pipe = await use(LogSink(log), log)

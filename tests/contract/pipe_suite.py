@@ -44,10 +44,14 @@ async def test_opened_nothing_can_be_written(rig: Rig) -> None:
     _, pipe = await opened(rig, Phone())
 
     assert not pipe.has_free_slot()
+    assert pipe.free_buffer() is None
     with pytest.raises(LocalProtocolError):
         pipe.write(b"early")
+    with pytest.raises(LocalProtocolError):
+        pipe.write_buffer(5)
 
     await pipe.close()
+    assert pipe.free_buffer() is None
 
 
 @pytest.mark.asyncio
@@ -203,10 +207,31 @@ async def test_started_all_slots_taken_write_is_refused(rig: Rig) -> None:
     count = fill(receiver)
 
     assert 1 <= count <= MOST_SLOTS
+    assert pipe.free_buffer() is None
     with pytest.raises(LocalProtocolError):
         receiver.write(b"one too many")
+    with pytest.raises(LocalProtocolError):
+        pipe.write_buffer(12)
     await until(lambda: len(phone.transfers) == count)
     assert phone.transfers == [bytes([number]) * 100 for number in range(count)]
+    await finish(pipe, receiver)
+
+
+@pytest.mark.asyncio
+async def test_started_packets_written_in_place_go_out_in_order_among_others(rig: Rig) -> None:
+    phone = Phone()
+    pipe, receiver = await started(rig, phone)
+    packets = [random.Random(number).randbytes(size) for number, size in enumerate((1, 512, 1000, 20000, 36, 49148))]
+
+    for number, packet in enumerate(packets):
+        await until(receiver.has_free_slot)
+        (receiver.write_in_place if number % 2 == 0 else receiver.write)(packet)
+    for packet in reversed(packets):
+        await until(receiver.has_free_slot)
+        receiver.write_in_place(packet)
+
+    await until(lambda: len(phone.transfers) == 2 * len(packets))
+    assert phone.transfers == packets + packets[::-1]
     await finish(pipe, receiver)
 
 

@@ -33,8 +33,14 @@ class SlowPipe:
     def has_free_slot(self) -> bool:
         return not self.is_closed
 
-    def write(self, packet: bytes | memoryview) -> None:
+    def write(self, packet: bytes) -> None:
         pass
+
+    def free_buffer(self) -> memoryview | None:
+        return None
+
+    def write_buffer(self, length: int) -> None:
+        raise NotImplementedError
 
     async def close(self) -> None:
         await self.may_close.wait()

@@ -34,6 +34,7 @@ PACKAGES = {
     "ifuse": "ifuse",
     "inetcat": "libusbmuxd-tools",
     "iproxy": "libusbmuxd-tools",
+    "jq": "jq",
     "scp": "openssh-client",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -56,6 +57,15 @@ def pymobiledevice3() -> str:
 
 def tidevice() -> str:
     return _provisioned("tidevice", BUILD / "tidevice/bin/tidevice")
+
+
+def python_with_ssh() -> str:
+    """The path of a Python that has asyncssh and paramiko."""
+    return _provisioned("asyncssh and paramiko", BUILD / "ssh/bin/python")
+
+
+def sphinx_build() -> str:
+    return _provisioned("Sphinx", BUILD / "sphinx/bin/sphinx-build", remedy="make docs")
 
 
 def node() -> str:
@@ -87,8 +97,8 @@ def version(*command: str) -> str:
     return found.group()
 
 
-def _provisioned(name: str, path: Path) -> str:
-    return str(path) if path.exists() else _missing(name, "scripts/provision-interop")
+def _provisioned(name: str, path: Path, *, remedy: str = "scripts/provision-interop") -> str:
+    return str(path) if path.exists() else _missing(name, remedy)
 
 
 def _missing(name: str, remedy: str) -> NoReturn:

@@ -29,7 +29,7 @@ set -e
 python3 -m venv --without-pip --system-site-packages /opt/usbmux
 cp -r /mnt/usbmux /mnt/usb1 /opt/usbmux/lib/python3*/site-packages
 for name in usbmux usbmuxd; do
-    printf '#!/opt/usbmux/bin/python\nimport sys\nfrom usbmux.commands.%s import main\nsys.exit(main())\n' "$name" \
+    printf '#!/opt/usbmux/bin/python\nimport sys\nfrom usbmux.commands import start\nsys.exit(start.%s())\n' "$name" \
         >"/opt/usbmux/bin/$name"
     chmod +x "/opt/usbmux/bin/$name"
 done

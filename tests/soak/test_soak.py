@@ -10,7 +10,6 @@ from tests.soak.soak import Soak, SoakFailedError
 from usbmux.mux.arrivals import Arrivals
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import DataReceived, Event, SendRoomOpened
-from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.port_allocator import PortAllocator
 from usbmux.mux.segment import Flags, Segment
 from usbmux.mux.send_buffer import SendBuffer
@@ -52,8 +51,7 @@ def swap_two_bytes(patch: pytest.MonkeyPatch) -> None:
     take = SendBuffer.take
 
     def swapping(self: SendBuffer, count: int) -> bytes:
-        taken = take(self, count)
-        data = bytes(taken.data if isinstance(taken, PacketBuffer) else taken)
+        data = bytes(take(self, count))
         return data[1::-1] + data[2:]
 
     patch.setattr(SendBuffer, "take", swapping)

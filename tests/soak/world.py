@@ -152,9 +152,11 @@ class World:
             return 0
         count = min(count, stream.connection.send_room)
         data = content(stream.salt, stream.written, count)
-        packet = self.session.send_at_once(stream.connection, data) if count % 2 == 0 else None
-        if packet is not None:
-            self._put_on_cable(packet)
+        egress, first = self.session.egress, self.session.egress.headers_length
+        is_next = not (egress.may_have_packet or stream.connection.queue.length)
+        if count % 2 == 0 and is_next and 0 < count <= self.settings.max_packet_length - first:
+            buffer = memoryview(bytearray(first) + data)
+            self._put_on_cable(buffer[: self.session.send_at_once(stream.connection, buffer, count)])
         else:
             self.session.send(stream.connection, data, self.now)
         stream.written += count

@@ -11,15 +11,20 @@ if TYPE_CHECKING:
 class ScriptedTransfer:
     """A `Transfer`; submitted ones wait in `ScriptedEndpoint.submitted`."""
 
-    def __init__(self, endpoint: ScriptedEndpoint) -> None:
+    def __init__(self, endpoint: ScriptedEndpoint, memory: memoryview) -> None:
+        self.memory = memory
         self.data: bytes | memoryview = b""
         self.status = 0
         self.actual_length = 0
         self.adds_zero_packet = False
         self._endpoint = endpoint
 
-    def set_data(self, data: bytes | memoryview) -> None:
-        self.data = data
+    @property
+    def length(self) -> int:
+        return len(self.data)
+
+    def set_length(self, length: int) -> None:
+        self.data = self.memory[:length]
 
     def set_zero_packet(self, wanted: bool) -> None:
         self.adds_zero_packet = wanted
@@ -66,8 +71,8 @@ class ScriptedEndpoint:
         """The data of the transfers in flight."""
         return [bytes(transfer.data) for transfer in self.submitted]
 
-    def new_transfer(self) -> ScriptedTransfer:
-        return ScriptedTransfer(self)
+    def new_transfer(self, memory: memoryview) -> ScriptedTransfer:
+        return ScriptedTransfer(self, memory)
 
     def take_ended(self) -> list[ScriptedTransfer]:
         ended, self.ended = self.ended, []

@@ -64,7 +64,9 @@ class _TracedPipe:
         self._pipe: Final = pipe
         self._tap: Final = hub.tap(pipe.info)
         self.has_free_slot: Final = pipe.has_free_slot  # asked for every packet, so without a call in between
-        self.write: Callable[[bytes | memoryview], None] = pipe.write  # nor this, while nobody listens
+        self.free_buffer: Final = pipe.free_buffer
+        self.write: Callable[[bytes], None] = pipe.write  # nor these, while nobody listens
+        self.write_buffer: Callable[[int], None] = pipe.write_buffer
         self._tap.changed = self._choose_write
 
     @property
@@ -76,11 +78,19 @@ class _TracedPipe:
         self._tap.open()  # the pipe calls nobody back before this
 
     def _choose_write(self) -> None:
-        self.write = self._write_and_tell if self._tap.listeners else self._pipe.write
+        is_heard = bool(self._tap.listeners)
+        self.write = self._write_and_tell if is_heard else self._pipe.write
+        self.write_buffer = self._write_buffer_and_tell if is_heard else self._pipe.write_buffer
 
-    def _write_and_tell(self, packet: bytes | memoryview) -> None:
+    def _write_and_tell(self, packet: bytes) -> None:
         self._pipe.write(packet)
-        self._tap.sent(bytes(packet))
+        self._tap.sent(packet)
+
+    def _write_buffer_and_tell(self, length: int) -> None:
+        buffer = self._pipe.free_buffer()
+        packet = bytes(buffer[:length]) if buffer is not None else b""
+        self._pipe.write_buffer(length)
+        self._tap.sent(packet)
 
     async def close(self) -> None:
         await self._pipe.close()
@@ -92,15 +102,13 @@ class _TracedReceiver:
     def __init__(self, receiver: PipeReceiver, tap: LinkTap) -> None:
         self._receiver: Final = receiver
         self._tap: Final = tap
+        self.slot_freed: Final = receiver.slot_freed
 
     def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         if self._tap.listeners:
             for data in pieces:
                 self._tap.received(data)
         self._receiver.data_received(pieces)
-
-    def slot_freed(self) -> None:
-        self._receiver.slot_freed()
 
     def pipe_lost(self, error: UsbError | None) -> None:
         self._tap.end(str(error) if error else "closed by us")

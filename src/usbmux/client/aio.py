@@ -58,10 +58,11 @@ class AsyncClient:
         return await self._request(operations.list_devices())
 
     async def device(self, udid: str | None = None) -> Device:
-        """Return the phone with that UDID, or the only one.
+        """Return the phone that is meant, or the only one.
 
         Args:
-            udid: All of it or a prefix that fits one phone only; dashes and case do not matter.
+            udid: All of its UDID or a prefix that fits one phone only; dashes and case do not matter. Or the port that
+                it is plugged into, such as ``1-2.3``, if the daemon names ports.
 
         Raises:
             DeviceNotFoundError: No phone fits.
@@ -73,7 +74,7 @@ class AsyncClient:
         """Connect to a TCP port of a phone.
 
         Args:
-            device: A phone, its device id, its UDID as in `device`, or None for the only phone.
+            device: A phone, its device id, its UDID or port as in `device`, or None for the only phone.
             port: 0 to 65535.
 
         Returns:

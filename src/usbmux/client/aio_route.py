@@ -17,7 +17,7 @@ class AsyncClientRoute:
 
     Args:
         client: Asks the daemon.
-        device: A phone, its UDID as in `AsyncClient.device`, or None for the only one.
+        device: A phone, its UDID or port as in `AsyncClient.device`, or None for the only one.
     """
 
     def __init__(self, client: AsyncClient, device: Device | str | None) -> None:

@@ -53,10 +53,11 @@ class Client:
         return self._request(operations.list_devices())
 
     def device(self, udid: str | None = None) -> Device:
-        """Return the phone with that UDID, or the only one.
+        """Return the phone that is meant, or the only one.
 
         Args:
-            udid: All of it or a prefix that fits one phone only; dashes and case do not matter.
+            udid: All of its UDID or a prefix that fits one phone only; dashes and case do not matter. Or the port that
+                it is plugged into, such as ``1-2.3``, if the daemon names ports.
 
         Raises:
             DeviceNotFoundError: No phone fits.
@@ -68,7 +69,7 @@ class Client:
         """Connect to a TCP port of a phone.
 
         Args:
-            device: A phone, its device id, its UDID as in `device`, or None for the only phone.
+            device: A phone, its device id, its UDID or port as in `device`, or None for the only phone.
             port: 0 to 65535.
 
         Returns:
@@ -130,7 +131,7 @@ class Client:
         """Ask a phone itself: what it is, to trust this computer, to start a service.
 
         Args:
-            device: A phone, its UDID as in `device`, or None for the only phone.
+            device: A phone, its UDID or port as in `device`, or None for the only phone.
 
         Returns:
             What asks it, with the timeout of this client for every answer; it connects when it is first called.

@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Generator
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-from usbmux.client.device import Device, Listener, normalized_udid
+from usbmux.client.device import Device, Listener
+from usbmux.client.selection import select_device
 from usbmux.control.message import (
     Buid,
     ClientIdentity,
@@ -31,7 +32,6 @@ from usbmux.control.message import (
 from usbmux.control.message import ListDevices as ListDevicesRequest
 from usbmux.control.message import ListListeners as ListListenersRequest
 from usbmux.errors import (
-    AmbiguousDeviceError,
     DeviceNotFoundError,
     LocalProtocolError,
     PairRecordNotFoundError,
@@ -39,9 +39,6 @@ from usbmux.errors import (
     RemoteProtocolError,
     RequestError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 T = TypeVar("T")
 Operation: TypeAlias = Generator[Request, Reply, T]
@@ -65,10 +62,10 @@ def list_devices() -> Operation[list[Device]]:
     return [Device.from_record(record) for record in reply.devices]
 
 
-def find_device(udid: str | None) -> Operation[Device]:
-    """Return the phone with that UDID (or unique prefix), or the only one."""
+def find_device(wanted: str | None) -> Operation[Device]:
+    """Return the phone that is meant, see `select_device`."""
     devices = yield from list_devices()
-    return select_device(devices, udid)
+    return select_device(devices, wanted)
 
 
 def connect(device: Device | int | str | None, port: int) -> Operation[Device | int]:
@@ -134,42 +131,10 @@ def delete_pair_record(udid: str) -> Operation[None]:
         raise _pair_record_failure("DeletePairRecord", udid, reply)
 
 
-def select_device(devices: Sequence[Device], udid: str | None) -> Device:
-    """Choose the phone that `udid` names, or the only one for None.
-
-    A phone that is there by USB and by network counts once, and USB is preferred.
-
-    Raises:
-        DeviceNotFoundError: None fits.
-        AmbiguousDeviceError: Several fit.
-    """
-    wanted = None if udid is None else normalized_udid(udid)
-    fitting = [device for device in devices if _fits(device, wanted)]
-    exact = [device for device in fitting if normalized_udid(device.udid) == wanted]
-    candidates = sorted(exact or fitting, key=lambda device: device.connection_type != "USB")
-    udids = sorted({device.udid for device in candidates})
-    if len(udids) > 1:
-        which = (
-            "several phones are attached" if udid is None else f"several phones have a UDID that begins with {udid!r}"
-        )
-        raise AmbiguousDeviceError(ResultCode.BAD_DEVICE, f"{which}: {', '.join(udids)}")
-    if candidates:
-        return candidates[0]
-    if udid is None or not devices:
-        raise DeviceNotFoundError(ResultCode.BAD_DEVICE, "no phone is attached")
-    attached = ", ".join(sorted({device.udid for device in devices}))
-    raise DeviceNotFoundError(ResultCode.BAD_DEVICE, f"no phone with the UDID {udid!r} is attached, only {attached}")
-
-
 def describe_result(code: int) -> str:
     """The number of a Result and its name."""
     name = ResultCode(code).name if code in set(ResultCode) else "unknown"
     return f"{code} ({name})"
-
-
-def _fits(device: Device, wanted: str | None) -> bool:
-    # The empty text is a prefix of everything but names no phone: an unset variable must not choose one.
-    return wanted is None or (wanted != "" and normalized_udid(device.udid).startswith(wanted))
 
 
 def _pair_record_failure(name: str, udid: str, reply: Reply) -> RequestError | RemoteProtocolError:

@@ -18,7 +18,7 @@ class ClientRoute:
 
     Args:
         client: Asks the daemon.
-        device: A phone, its UDID as in `Client.device`, or None for the only one.
+        device: A phone, its UDID or port as in `Client.device`, or None for the only one.
     """
 
     def __init__(self, client: Client, device: Device | str | None) -> None:

@@ -12,7 +12,7 @@ from usbmux.capture.pcapng_reader import PcapngReader
 from usbmux.client.admin import AdminClient
 from usbmux.client.admin_connection import CaptureConnection
 from usbmux.client.device import Device
-from usbmux.client.operations import select_device
+from usbmux.client.selection import select_device
 from usbmux.commands.capture_file import opened, write_all
 from usbmux.commands.exits import LONGEST_WAIT_S, ExitCode, complain
 from usbmux.errors import DaemonUnavailableError
@@ -26,7 +26,7 @@ def capture(client: AdminClient, udid: str | None, path: str | None) -> int:
 
     Args:
         client: Of the daemon.
-        udid: The phone's, or a unique beginning of it; None for all phones.
+        udid: Of the phone, as for `select_device`; None for all phones.
         path: A file for Wireshark, ``-`` for the standard output; None for lines on the standard output.
 
     Raises:
@@ -53,7 +53,11 @@ def capture(client: AdminClient, udid: str | None, path: str | None) -> int:
 
 
 def _full_udid(client: AdminClient, udid: str) -> str:
-    phones = [Device(phone.device_id or 0, phone.udid) for phone in client.status().phones if phone.udid]
+    phones = [
+        Device(phone.device_id or 0, phone.udid, port_path=phone.port_path)
+        for phone in client.status().phones
+        if phone.udid
+    ]
     return select_device(phones, udid).udid
 
 

@@ -27,10 +27,13 @@ _MUX: Final = MuxSettings()
 _LIMITS: Final = ClientLimits()
 _DESCRIPTION: Final = "Carry connections from local programs to iPhones over USB."
 _EPILOG: Final = """\
-addresses: /path, unix:/path, unix:///path, host:port, [v6]:port, tcp://host:port; several listeners by several -S.
-signals: INT, TERM and QUIT end the daemon; USR1 ends it if no phone is attached (with -z); USR2 looks for phones that
-the bus did not report; HUP opens the log file anew and reads the configuration again.
-exit status: 0 well ended; 1 failed, or a simulated phone saw a broken rule; 2 wrong option or configuration.
+addresses: /path, unix:/path, unix:///path, host:port, [v6]:port,
+tcp://host:port; several listeners by several -S.
+signals: INT, TERM and QUIT end the daemon; USR1 ends it if no phone is attached
+(with -z); USR2 looks for phones that the bus did not report; HUP opens the log
+file anew and reads the configuration again.
+exit status: 0 well ended; 1 failed, or a simulated phone saw a broken rule;
+2 wrong option or configuration.
 """
 _NOT_IN_FILE: Final = frozenset(
     {"help", "version", "config", "check_config", "exit", "force_exit", "foreground", "udev", "systemd", "simulate"}

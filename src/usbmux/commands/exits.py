@@ -70,7 +70,9 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
     except UsbmuxError as error:
         complain(program, str(error))
         if isinstance(error, AmbiguousDeviceError):
-            complain(program, "choose one with -u UDID or the variable USBMUX_UDID")
+            complain(
+                program, "choose one with -u UDID, a beginning of it or its port, or with the variable USBMUX_UDID"
+            )
         if isinstance(error, PairRecordNotFoundError):
             complain(program, "pair with the phone: usbmux pair")
         return exit_code(error)

@@ -1,12 +1,19 @@
 """Options that sub-commands share, and what runs each of them."""
 
-from collections.abc import Callable
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
 from usbmux.commands.exits import run_guarded
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound="Callable[..., int]")
 PROGRAM: Final = "usbmux"
 
 socket_option = click.option(
@@ -15,14 +22,23 @@ socket_option = click.option(
     metavar="ADDRESS",
     help="Address of the usbmux daemon: a path or HOST:PORT. Default: USBMUXD_SOCKET_ADDRESS, or the system's.",
 )
-udid_option = click.option(
-    "-u",
-    "--udid",
-    envvar="USBMUX_UDID",
-    show_envvar=True,
-    metavar="UDID",
-    help="The phone, or a unique beginning of its UDID. Default: the only one attached.",
-)
+
+
+def device_option(default: str) -> Callable[[F], F]:
+    """The option that chooses a phone, see `usbmux.client.selection.select_device`.
+
+    Args:
+        default: Which it is without the option.
+    """
+    return click.option(
+        "-u",
+        "--udid",
+        envvar="USBMUX_UDID",
+        show_envvar=True,
+        metavar="UDID",
+        shell_complete=_complete_device,
+        help=f"The phone: its UDID, a unique beginning of it, or its port such as 1-2.3. Default: {default}.",
+    )
 
 
 def chosen_address(address: str | None) -> str | None:
@@ -34,3 +50,13 @@ def chosen_address(address: str | None) -> str | None:
 def run_command(work: Callable[[], int]) -> int:
     """See `run_guarded`."""
     return run_guarded(PROGRAM, work)
+
+
+def _complete_device(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    from usbmux.commands.device_completion import complete_device  # here, because only Tab needs it
+
+    address = context.params.get("address") or context.find_root().params.get("address")
+    return complete_device(address, typed)
+
+
+udid_option = device_option("the only one attached")

@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "-u",
         "--udid",
         default=os.environ.get("USBMUX_UDID") or None,
-        help="the phone's UDID or a unique beginning of it (default: USBMUX_UDID, or the only phone attached)",
+        help="the phone: its UDID, a unique beginning of it, or its port (default: USBMUX_UDID, or the only phone)",
     )
     add(
         "-l",

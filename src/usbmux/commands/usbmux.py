@@ -7,8 +7,9 @@ import click
 
 from usbmux import __version__
 from usbmux.commands.exits import ExitCode
-from usbmux.commands.options import PROGRAM, chosen_address, run_command, socket_option, udid_option
+from usbmux.commands.options import PROGRAM, chosen_address, device_option, run_command, socket_option, udid_option
 from usbmux.commands.phone_commands import info_command, pair_command, unpair_command, validate_command
+from usbmux.commands.setup_commands import completion_command, doctor_command, env_command
 
 _EPILOG = (
     "Exit codes: 0 done, 1 failure, 2 usage, 3 no such phone or several fit, 4 no daemon, 5 not paired, "
@@ -172,10 +173,7 @@ def top_command(address: str | None, admin_path: str | None, is_once: bool, as_j
 
 
 @cli.command("capture")
-@click.option(
-    "-u", "--udid", envvar="USBMUX_UDID", show_envvar=True, metavar="UDID",
-    help="One phone alone: its UDID or a unique beginning. Default: all, those that come later included.",
-)  # fmt: skip
+@device_option("all, those that come later included")
 @click.option(
     "-w", "--write", "path", metavar="FILE", help="A pcapng file for Wireshark; - for stdout. Default: lines."
 )
@@ -318,3 +316,6 @@ cli.add_command(pair_command)
 cli.add_command(unpair_command)
 cli.add_command(validate_command)
 cli.add_command(info_command)
+cli.add_command(doctor_command)
+cli.add_command(env_command)
+cli.add_command(completion_command)

@@ -5,6 +5,7 @@ No rule of the protocol stands here; see docs/architecture.md for the data path.
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Sequence
 from typing import Final, Protocol, assert_never
@@ -28,7 +29,6 @@ from usbmux.mux.events import (
     SessionFailed,
 )
 from usbmux.mux.packet import ControlKind
-from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.session import MuxSession
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
@@ -109,15 +109,36 @@ class DeviceStream:
         """Who hears of the stream from now on."""
         self._link.handlers[self.connection] = handler
 
-    def send(self, data: bytes | PacketBuffer) -> None:
-        """Queue at most `connection.send_room` bytes for the phone. A buffer is the stream's from now on."""
+    def send(self, data: bytes) -> None:
+        """Queue at most `connection.send_room` bytes for the phone."""
+        now = self._link.now()
+        self._link.session.send(self.connection, data, now)
+        self._link.turn(now)
+
+    def send_from(self, sock: socket.socket, limit: int) -> int | None:
+        """Send what a socket has, without copying it, if nothing has to go before.
+
+        Args:
+            sock: To be read from once.
+            limit: The most to be read, in bytes: at most `connection.send_room`, and what one packet takes.
+
+        Returns:
+            How many bytes there were, 0 at the end; or None, and nothing was done: others go first.
+
+        Raises:
+            BlockingIOError: The socket has nothing now.
+            OSError: It is broken.
+        """
         link = self._link
-        if link.has_free_slot() and (packet := link.session.send_at_once(self.connection, data)) is not None:
-            link.pipe.write(packet)
-        else:
-            now = link.now()
-            link.session.send(self.connection, data, now)
-            link.turn(now)
+        session = link.session
+        if session.egress.may_have_packet or self.connection.queue.length:
+            return None
+        pipe = link.pipe
+        if (buffer := pipe.free_buffer()) is None:
+            return None
+        if count := sock.recv_into(buffer[session.egress.headers_length :], limit):
+            pipe.write_buffer(session.send_at_once(self.connection, buffer, count))
+        return count
 
     def acknowledge(self, count: int) -> None:
         """The client has taken `count` more bytes than `StreamHandler.stream_data_received` said."""
@@ -206,7 +227,8 @@ class DeviceLink:
 
     def slot_freed(self) -> None:
         """See `PipeReceiver`."""
-        self.turn(self.now())
+        if self.session.egress.may_have_packet:
+            self.turn(self.now())
 
     def pipe_lost(self, error: UsbError | None) -> None:
         """See `PipeReceiver`."""
@@ -230,6 +252,8 @@ class DeviceLink:
                     taken = self.handlers[connection].stream_data_received(pieces)
                     if taken:
                         session.acknowledge(connection, taken, now)
+                elif isinstance(event, SendRoomOpened):  # most others
+                    self.handlers[event.connection].stream_room_opened()
                 else:
                     self._dispatch(event)
             while session.egress.may_have_packet and self.has_free_slot():

@@ -17,7 +17,6 @@ from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.daemon.counts import Traffic
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
-from usbmux.daemon.intake import Intake
 from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.stalls import Stalls
 from usbmux.mux.events import CloseCause
@@ -34,6 +33,7 @@ class PassThrough:
     Implements `StreamHandler`, `SocketOwner`, `ClientOwner` and `Traffic`.
 
     Args:
+        packet_size: Most that one packet takes, in bytes.
         greeting: Bytes for the client that go before the phone's: the result of its Connect.
         early: What the client sent behind its Connect.
         linger_s: How long a client that is gone may leave input that the phone does not take.
@@ -44,11 +44,11 @@ class PassThrough:
         self,
         loop: asyncio.AbstractEventLoop,
         watch: SocketWatch,
-        intake: Intake,
         farewells: Farewells,
         sock: socket.socket,
         stream: DeviceStream,
         *,
+        packet_size: int,
         greeting: bytes,
         early: bytes,
         linger_s: float,
@@ -61,9 +61,9 @@ class PassThrough:
         self.client_stalls: Stalls = Stalls(time.monotonic)
         self._loop: Final = loop
         self._watch: Final = watch
-        self._intake: Final = intake
         self._farewells: Final = farewells
         self._sock: Final = sock
+        self._packet_size: Final = packet_size
         self._stream: Final = stream
         self._connection: Final = stream.connection
         self._linger_s: Final = linger_s
@@ -143,24 +143,26 @@ class PassThrough:
         while self._has_input:
             if not (limit := self._connection.send_room):
                 break
-            if limit > self._intake.size:  # not `min`, which takes longer
-                limit = self._intake.size
+            if limit > self._packet_size:  # not `min`, which takes longer
+                limit = self._packet_size
             try:
-                data = self._intake.receive(self._sock, limit)
+                count = self._stream.send_from(self._sock, limit)
+                data = self._sock.recv(limit) if count is None else b""
             except BlockingIOError:
                 self._wait_for_input()
                 return
             except OSError:
                 self._end_input()
                 return
-            if not (count := len(data)):
+            if not (count := count or len(data)):
                 self._end_input()
                 return
             if count < limit and not self._has_input_end:
                 # There is no more. (Descriptors that are passed part what a socket has: who passes some waits longer.)
                 self._wait_for_input()
             self.bytes_to_phone += count
-            self._stream.send(data)
+            if data:
+                self._stream.send(data)
         if not self._connection.send_room and not self._input_ended and not self._stream_closed:
             self.phone_stalls.begin()
 

@@ -23,7 +23,6 @@ from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
-from usbmux.daemon.intake import Intake
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.pairing import PairRecordStore
@@ -107,7 +106,6 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self.watch: SocketWatch = make_socket_watch(self._loop)
         self.patience: Patience = Patience(self._loop, client_link.REQUEST_TIMEOUT_S)
-        self._intake = Intake(self._settings.mux.max_packet_length - HEADERS_LENGTH)
         self.farewells: Farewells = Farewells(self._loop)
         self._preflight = self._made_preflight() if self._settings.preflight else None
         self._attendant = DeviceAttendant(
@@ -273,10 +271,10 @@ class Daemon:
         pass_through = PassThrough(
             self._loop,
             self.watch,
-            self._intake,
             self.farewells,
             sock,
             stream,
+            packet_size=self._settings.mux.max_packet_length - HEADERS_LENGTH,
             greeting=greeting,
             early=early,
             linger_s=self._settings.mux.linger_s,

@@ -30,7 +30,10 @@ class Stalls:
     def end(self) -> None:
         """It flows again, or is over. No effect if it did flow."""
         if self._since is not None:
-            self._count, self._total_s = self.until(self._now())
+            waited_s = self._now() - self._since
+            if waited_s >= SHORTEST_S:
+                self._count += 1
+                self._total_s += waited_s
             self._since = None
 
     def until(self, now: float) -> tuple[int, float]:

@@ -18,19 +18,18 @@ class Arrivals:
         self._pieces: dict[TcpConnection, list[memoryview | bytes]] = {}
         """Of the data events that wait."""
 
-    def add(self, connection: TcpConnection, data: memoryview | bytes) -> None:
-        """Report data of a connection."""
+    def pieces_of(self, connection: TcpConnection) -> list[memoryview | bytes]:
+        """Where data of a connection is put that is to be reported; for now, and not to be kept."""
         pieces = self._pieces.get(connection)
         if pieces is None:
             self._pieces[connection] = pieces = []
             self.events.append(DataReceived(connection, pieces))
-        pieces.append(data)
+        return pieces
 
     def add_event(self, event: Event) -> None:
         """Report anything."""
         if isinstance(event, DataReceived):
-            for piece in event.pieces:
-                self.add(event.connection, piece)
+            self.pieces_of(event.connection).extend(event.pieces)
         else:
             self.events.append(event)
 

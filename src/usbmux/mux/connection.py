@@ -23,7 +23,6 @@ from usbmux.mux.events import (
     Event,
     SendRoomOpened,
 )
-from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.segment import ACK, MAX_REASON_LENGTH, RST, SYN, WINDOW_SHIFT, Segment, reset_text, seq_add, seq_diff
 from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings
@@ -99,17 +98,23 @@ class TcpConnection:
     @property
     def sendable(self) -> int:
         """How many queued bytes fit into the phone's window."""
-        return max(min(self.queue.length, self._usable_window()), 0)
+        queued, usable = self.queue.length, self._usable_window()
+        if queued < usable:
+            return queued
+        return usable if usable > 0 else 0
 
     # What the client does.
 
-    def send(self, data: bytes | PacketBuffer) -> None:
-        """Queue bytes of the client. A buffer is the connection's from now on.
+    def send(self, data: bytes) -> None:
+        """Queue bytes of the client.
 
         Raises:
             LocalProtocolError: Not established, or more than `send_room`.
         """
-        self._use_room(len(data))
+        count = len(data)
+        if count > self.send_room or not self.is_established:
+            raise LocalProtocolError(f"{self}: {count} bytes do not fit into send room {self.send_room}")
+        self.send_room -= count
         self.queue.append(data)
 
     def send_now(self, count: int) -> int:
@@ -118,8 +123,16 @@ class TcpConnection:
         Returns:
             The sequence number.
         """
-        self._use_room(count)
-        return self._advance(count)
+        # The helpers' calls are spared, as in `receive_ordinary`.
+        if count > self.send_room or not self.is_established:
+            raise LocalProtocolError(f"{self}: {count} bytes do not fit into send room {self.send_room}")
+        self.send_room -= count
+        seq = self.snd_nxt
+        self.snd_nxt = (seq + count) & _MASK
+        self.rcv_acked = self.rcv_taken
+        self.wants_control = False
+        self._acknowledge_deadline = None
+        return seq
 
     def acknowledge(self, count: int, now: float) -> None:
         """Say that the client has taken `count` more bytes. No effect once nobody is left to take them.
@@ -252,7 +265,7 @@ class TcpConnection:
             return segment
         return self._segment(ACK) if self.wants_control else None
 
-    def take_data(self, max_count: int) -> tuple[int, bytes | memoryview | PacketBuffer] | None:
+    def take_data(self, max_count: int) -> tuple[int, bytes | memoryview] | None:
         """The queued data that goes out now: at most `max_count` bytes and never beyond the phone's window.
 
         Returns:
@@ -262,7 +275,10 @@ class TcpConnection:
         count = min(self.sendable, max_count)
         if not count:
             return None
-        return self._advance(count), self.queue.take(count)
+        seq = self.snd_nxt
+        self.snd_nxt = (seq + count) & _MASK
+        self._note_acknowledgement()
+        return seq, self.queue.take(count)
 
     # Inside.
 
@@ -281,22 +297,11 @@ class TcpConnection:
         self._deadline = self._acknowledge_deadline = self._probe_deadline = None
         self._emit(ConnectionClosed(self, cause, text))
 
-    def _use_room(self, count: int) -> None:
-        if count > self.send_room or not self.is_established:
-            raise LocalProtocolError(f"{self}: {count} bytes do not fit into send room {self.send_room}")
-        self.send_room -= count
-
     def _note_acknowledgement(self) -> None:
         """Every segment carries the acknowledgement that we owe (T10)."""
         self.rcv_acked = self.rcv_taken
         self.wants_control = False
         self._acknowledge_deadline = None
-
-    def _advance(self, count: int) -> int:
-        seq = self.snd_nxt
-        self.snd_nxt = (seq + count) & _MASK
-        self._note_acknowledgement()
-        return seq
 
     def _segment(self, flags: int, payload: bytes | memoryview = b"") -> Segment:
         self._note_acknowledgement()

@@ -4,11 +4,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
+from usbmux.errors import LocalProtocolError
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.handshake import OFFER
 from usbmux.mux.link_count import LinkCount
 from usbmux.mux.packet import SETUP_PAYLOAD, MuxProtocol
-from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.packet_encoder import PacketEncoder
 from usbmux.mux.segment import Segment
 from usbmux.mux.settings import MuxSettings
@@ -31,6 +31,8 @@ class Egress:
         self._received: Final = received
         self._control_sent: Final = control_sent
         self._encoder = PacketEncoder(1, received, settings.max_packet_length)
+        self.headers_length = self._encoder.headers_length
+        """Of what goes before the data of a segment, in bytes."""
         self._link_packets = deque([OFFER])
         self._stray_resets: Final = StrayResets(settings.receive_window)
         self._control_turns: Final[OrderedDict[TcpConnection, None]] = OrderedDict()
@@ -38,7 +40,7 @@ class Egress:
         self.may_have_packet = True
         """Whether something has been queued since `next_packet` last had nothing."""
 
-    def next_packet(self) -> bytes | memoryview | None:
+    def next_packet(self) -> bytes | None:
         """Remove and return the packet that goes out now, if any."""
         if self._link_packets:
             return self._link_packets.popleft()
@@ -47,6 +49,7 @@ class Egress:
         if self._control_turns and (segment := self._next_control_segment()) is not None:
             return self._encoder.encode_segment(segment)
         if self._data_turns.waiting and (packet := self._next_data_packet()) is not None:
+            self.may_have_packet = bool(self._data_turns.waiting)
             return packet
         self.may_have_packet = False
         return None
@@ -73,6 +76,7 @@ class Egress:
         if is_late:
             self._link_packets.clear()
         self._encoder = PacketEncoder(version, self._received, self._settings.max_packet_length)
+        self.headers_length = self._encoder.headers_length
         if version >= 2:
             self.may_have_packet = True
             self._link_packets.append(self._encoder.encode_packet(MuxProtocol.SETUP, SETUP_PAYLOAD))
@@ -90,28 +94,26 @@ class Egress:
             self._control_turns.setdefault(connection)
             self.may_have_packet = True
         if connection.queue.length:
-            self._join_line(connection)
+            self.plan_data(connection)
+
+    def plan_data(self, connection: TcpConnection) -> None:
+        """As `plan`, for one that wants to send data and nothing else."""
+        if count := connection.sendable:
+            self.may_have_packet = True
+            longest = self._encoder.max_payload
+            self._data_turns.join(connection, count if count < longest else longest)
 
     def forget(self, connection: TcpConnection) -> None:
         """It has no data to send any more."""
         self._data_turns.forget(connection)
 
-    def pass_by(self, connection: TcpConnection, data: bytes | PacketBuffer) -> bytes | memoryview | None:
-        """Send data without queueing it, if nothing has to go before and one packet takes it.
-
-        See `MuxSession.send_at_once`.
-        """
-        count = len(data)
+    def pass_by(self, connection: TcpConnection, buffer: memoryview, count: int) -> int:
+        """See `MuxSession.send_at_once`."""
         if self.may_have_packet or not 0 < count <= self._encoder.max_payload or connection.queue.length:
-            return None
+            raise LocalProtocolError(f"{connection}: {count} bytes cannot be sent at once")
         seq = connection.send_now(count)
         self._data_turns.spend_alone(connection, count)
-        return self._encoder.encode_data(connection, seq, data)
-
-    def _join_line(self, connection: TcpConnection) -> None:
-        if count := connection.sendable:
-            self.may_have_packet = True
-            self._data_turns.join(connection, min(count, self._encoder.max_payload))
+        return self._encoder.encode_headers(buffer, connection, seq, count)
 
     def _next_control_segment(self) -> Segment | None:
         while self._control_turns:
@@ -121,11 +123,12 @@ class Egress:
                 return segment
         return None
 
-    def _next_data_packet(self) -> bytes | memoryview | None:
+    def _next_data_packet(self) -> bytes | None:
         while (connection := self._data_turns.next()) is not None:
             if (taken := connection.take_data(self._encoder.max_payload)) is not None:
                 seq, data = taken
                 self._data_turns.spend(connection, len(data))
-                self._join_line(connection)
+                if connection.queue.length:
+                    self.plan_data(connection)
                 return self._encoder.encode_data(connection, seq, data)
         return None

@@ -5,7 +5,6 @@ from typing import Final
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.link_count import LinkCount
 from usbmux.mux.packet import HEADER_LENGTH, MAGIC, MuxProtocol, encode_v1, encode_v2
-from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.segment import ACK, DATA_OFFSET, WINDOW_SHIFT, Segment
 from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
 from usbmux.mux.segment_packet import HEADERS, HEADERS_LENGTH
@@ -24,23 +23,34 @@ class PacketEncoder:
     def __init__(self, version: int, received: LinkCount, max_packet_length: int) -> None:
         self.max_payload: Final = max_packet_length - HEADER_LENGTH[version] - TCP_HEADER_LENGTH
         """Of a segment, in bytes."""
+        self.headers_length: Final = HEADER_LENGTH[version] + TCP_HEADER_LENGTH
+        """Of what goes before the data of a segment, in bytes."""
         self._version: Final = version
         self._received: Final = received
         self._tx_seq = 0
 
-    def encode_data(
-        self, connection: TcpConnection, seq: int, data: bytes | memoryview | PacketBuffer
-    ) -> bytes | memoryview:
-        """Data of a connection, which has noted it as sent. A buffer becomes the packet."""
+    def encode_data(self, connection: TcpConnection, seq: int, data: bytes | memoryview) -> bytes:
+        """Data of a connection, which has noted it as sent."""
+        ports = (connection.local_port, connection.remote_port)
+        return self.encode_segment(Segment(*ports, seq, connection.rcv_acked, ACK, connection.rcv_wnd, data))
+
+    def encode_headers(self, buffer: memoryview, connection: TcpConnection, seq: int, count: int) -> int:
+        """Headers for `count` bytes of data that stand in a buffer behind `headers_length` bytes of room for these.
+
+        Returns:
+            How long the packet is.
+        """
+        length = self.headers_length + count
         if self._version == 1:
-            payload = data.data if isinstance(data, PacketBuffer) else data
-            ports = (connection.local_port, connection.remote_port)
-            return self.encode_segment(Segment(*ports, seq, connection.rcv_acked, ACK, connection.rcv_wnd, payload))
+            buffer[:length] = self.encode_data(connection, seq, buffer[self.headers_length : length])
+            return length
         tx_seq = self._tx_seq
         self._tx_seq = (tx_seq + 1) & 0xFFFF
-        headers = HEADERS.pack(
+        HEADERS.pack_into(
+            buffer,
+            0,
             _TCP,
-            HEADERS_LENGTH + len(data),
+            length,
             MAGIC,
             tx_seq,
             self._received.last,
@@ -54,9 +64,7 @@ class PacketEncoder:
             0,
             0,
         )
-        if isinstance(data, bytes):
-            return headers + data
-        return data.packet(headers) if isinstance(data, PacketBuffer) else b"".join((headers, data))
+        return length
 
     def encode_segment(self, segment: Segment) -> bytes:
         """Any segment."""

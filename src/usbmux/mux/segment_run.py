@@ -54,8 +54,10 @@ class SegmentRun:
             HEADERS.unpack_from,
             self._connections,
             self._changed,
-            self._arrivals.add,
+            self._arrivals.pieces_of,
         )
+        last: TcpConnection | None = None
+        pieces_of_last: list[memoryview | bytes] = []
         first, count = expected, len(pieces)
         while index < count:
             data = memoryview(pieces[index])
@@ -81,7 +83,9 @@ class SegmentRun:
                 if connection.queue.length or connection.deadline_moved or connection.wants_control:
                     changed(connection)
                 if length > HEADERS_LENGTH:
-                    arrived(connection, data[offset + HEADERS_LENGTH : end])
+                    if connection is not last:
+                        last, pieces_of_last = connection, arrived(connection)
+                    pieces_of_last.append(data[offset + HEADERS_LENGTH : end])
                 expected = (expected + 1) & 0xFFFF
                 offset = end
             if offset < size:

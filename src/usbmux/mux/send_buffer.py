@@ -2,8 +2,6 @@
 
 from collections import deque
 
-from usbmux.mux.packet_buffer import PacketBuffer
-
 
 class SendBuffer:
     """A byte queue that hands out what was put in, in order, without copying whole chunks."""
@@ -11,43 +9,40 @@ class SendBuffer:
     __slots__ = ("_chunks", "length")
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes | memoryview | PacketBuffer] = deque()
+        self._chunks: deque[bytes | memoryview] = deque()
         self.length = 0
         """Number of bytes that wait."""
 
-    def append(self, data: bytes | PacketBuffer) -> None:
+    def append(self, data: bytes) -> None:
         """Put `data` at the end."""
         self._chunks.append(data)
         self.length += len(data)
 
-    def take(self, count: int) -> bytes | memoryview | PacketBuffer:
-        """Remove and return the first `count` bytes; there must be as many. A buffer if it holds just these."""
+    def take(self, count: int) -> bytes | memoryview:
+        """Remove and return the first `count` bytes; there must be as many."""
         self.length -= count
         first = self._chunks.popleft()
         if len(first) == count:
             return first
-        view = _view(first)
-        if len(view) > count:
+        if len(first) > count:
+            view = memoryview(first)
             self._chunks.appendleft(view[count:])
             return view[:count]
-        return b"".join([view, *self._take_views(count - len(view))])
+        return b"".join([first, *self._take_chunks(count - len(first))])
 
     def clear(self) -> None:
         """Forget everything."""
         self._chunks.clear()
         self.length = 0
 
-    def _take_views(self, count: int) -> list[memoryview]:
-        taken: list[memoryview] = []
+    def _take_chunks(self, count: int) -> list[bytes | memoryview]:
+        taken: list[bytes | memoryview] = []
         while count:
-            view = _view(self._chunks.popleft())
-            if len(view) > count:
+            chunk = self._chunks.popleft()
+            if len(chunk) > count:
+                view = memoryview(chunk)
                 self._chunks.appendleft(view[count:])
-                view = view[:count]
-            taken.append(view)
-            count -= len(view)
+                chunk = view[:count]
+            taken.append(chunk)
+            count -= len(chunk)
         return taken
-
-
-def _view(chunk: bytes | memoryview | PacketBuffer) -> memoryview:
-    return chunk.data if isinstance(chunk, PacketBuffer) else memoryview(chunk)

@@ -31,7 +31,6 @@ from usbmux.mux.packet import (
     MuxProtocol,
     PacketReader,
 )
-from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.port_allocator import LAST_PORT, PortAllocator
 from usbmux.mux.segment import Flags, Segment
 from usbmux.mux.segment_run import SegmentRun
@@ -122,7 +121,7 @@ class MuxSession:
             self._resynchronise(f"{error}{shown}", now)
             self.receive_data(error.data, now)  # what is left of the transfer, in the new state
 
-    def packet_to_send(self, now: float) -> bytes | memoryview | None:
+    def packet_to_send(self, now: float) -> bytes | None:
         """The next packet for the phone, or None. Call only when it can be sent at once."""
         self._now = now
         return None if self.state is _FAILED else self.egress.next_packet()
@@ -171,18 +170,11 @@ class MuxSession:
         self._plan(connection)
         return connection
 
-    def send(self, connection: TcpConnection, data: bytes | PacketBuffer, now: float) -> None:
-        """Queue client data: at most `TcpConnection.send_room` bytes. A buffer is the session's from now on."""
+    def send(self, connection: TcpConnection, data: bytes, now: float) -> None:
+        """Queue client data: at most `TcpConnection.send_room` bytes."""
         self._now = now
         connection.send(data)
-        self._plan(connection)
-
-    def send_at_once(self, connection: TcpConnection, data: bytes | PacketBuffer) -> bytes | memoryview | None:
-        """As `send`, and return the packet, which has to be sent now; None, and nothing done, if others go first.
-
-        Call only when the phone can be sent a packet.
-        """
-        return self.egress.pass_by(connection, data)
+        self.egress.plan_data(connection)
 
     def acknowledge(self, connection: TcpConnection, count: int, now: float) -> None:
         """The client has taken `count` bytes; see `TcpConnection.acknowledge`."""
@@ -226,7 +218,13 @@ class MuxSession:
         self._handshake = Handshake(now, self.settings)
         self._link_count = LinkCount()
         self.egress = Egress(self.settings, self._link_count, control_sent=self._control_sent)
-        """To be asked `may_have_packet`, no more."""
+        """To be asked `may_have_packet` and `headers_length`, no more."""
+        self.send_at_once = self.egress.pass_by
+        """As `send` and `packet_to_send`, for data in a buffer behind `headers_length` bytes of room for its headers.
+
+        Call only when the phone can be sent a packet, while `may_have_packet` is false and the connection's queue is
+        empty: then nothing goes before. Returns how long the packet is that stands in the buffer then.
+        """
         self._packet_deadline = None
         self.deadline_moved = True
         for local_port in self._unsent_resets:

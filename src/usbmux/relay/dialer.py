@@ -24,7 +24,7 @@ class Dialer:
 
     Args:
         client: Where to ask.
-        udid: The phone, or None for the only one.
+        udid: The phone as in `AsyncClient.device`, or None for the only one.
         wait_s: How long one call waits for the phone; 0 does not wait.
     """
 

@@ -46,7 +46,7 @@ class Forwarder:
     Args:
         client: The daemon to ask.
         mappings: What to forward.
-        udid: The phone (a unique prefix is enough), or None for the only one; looked up anew for each connection.
+        udid: The phone as in `AsyncClient.device`, or None for the only one; looked up anew for each connection.
         listen_addresses: Host names or numeric addresses to bind; every address of a name is bound.
         wait_s: How long a connection waits for the phone or the daemon to come back.
         buffer_size: Bytes moved at once, and the most that waits per connection and direction.

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from usbmux.client.programs import client_environment
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.direct_loop import new_event_loop
 from usbmux.mux.settings import MuxSettings
-from usbmux.testing.client_environment import client_environment
 from usbmux.testing.phone import Pluggable, SimulatedPhone
 from usbmux.usb.simulated import SimulatedBus
 

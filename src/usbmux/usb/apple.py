@@ -18,8 +18,8 @@ DEFAULT_MODE: Final = 1
 
 _T2_PRODUCT_ID: Final = 0x8600
 _T2_CONFIGURATION: Final = 1
-_PHONE_PRODUCT_IDS: Final = range(0x1290, 0x12B0)
-_MUX_INTERFACE: Final = (255, 254, 2)
+PHONE_PRODUCT_IDS: Final = range(0x1290, 0x12B0)
+MUX_INTERFACE: Final = (255, 254, 2)
 _SCREEN_INTERFACE: Final = (255, 42, 255)
 _NCM_INTERFACE: Final = (2, 13)
 _BULK: Final = 2
@@ -73,7 +73,7 @@ def choose_mux_interface(device: DeviceDescriptors, active_configuration: int | 
 
 def is_phone_without_mux(device: DeviceDescriptors) -> bool:
     """Whether this is a phone whose mode hides the mux, so that another mode would show it."""
-    is_phone = device.vendor_id == VENDOR_ID and device.product_id in _PHONE_PRODUCT_IDS
+    is_phone = device.vendor_id == VENDOR_ID and device.product_id in PHONE_PRODUCT_IDS
     return is_phone and choose_mux_interface(device) is None
 
 
@@ -144,7 +144,7 @@ def parse_first_language(descriptor: bytes) -> int:
 
 def _find_mux_interface(configuration: Configuration) -> MuxInterface | None:
     for interface in configuration.interfaces:
-        if (interface.interface_class, interface.subclass, interface.protocol) != _MUX_INTERFACE:
+        if (interface.interface_class, interface.subclass, interface.protocol) != MUX_INTERFACE:
             continue
         match _bulk_endpoints(interface, is_in=True), _bulk_endpoints(interface, is_in=False):
             case [endpoint_in], [endpoint_out] if endpoint_out.max_packet_size > 0:

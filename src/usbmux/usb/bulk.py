@@ -6,10 +6,12 @@ means: it reports through its `PipeEvents`, and goes on after `resume`.
 
 import asyncio
 from collections.abc import Callable, Sequence, Sized
+from mmap import mmap
 from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
 from usbmux.usb.binding import ErrorCode, TransferStatus, error_from_code
+from usbmux.usb.pipe import BUFFER_SIZE
 
 _READ: Final = "read from the phone"
 _WRITE: Final = "write to the phone"
@@ -32,14 +34,20 @@ class Ending(Protocol):
 class Transfer(Protocol):
     """A `BulkTransfer`; hashable."""
 
-    data: bytes | memoryview
+    @property
+    def memory(self) -> memoryview:
+        """What it reads into or writes."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes it is to carry."""
 
     @property
     def fields(self) -> Ending:
         """How it ended last."""
 
-    def set_data(self, data: bytes | memoryview) -> None:
-        """What to read into or to write next."""
+    def set_length(self, length: int) -> None:
+        """How many bytes of its memory it is to carry next: the first."""
 
     def set_zero_packet(self, wanted: bool) -> None:
         """Whether a zero-length packet follows data that ends with a full one."""
@@ -62,8 +70,8 @@ class Endpoint(Protocol):
     def ended(self) -> Sized:
         """False if nothing has ended that was not taken: to ask this is shorter than to take nothing."""
 
-    def new_transfer(self) -> Transfer:
-        """A transfer without data."""
+    def new_transfer(self, memory: memoryview) -> Transfer:
+        """A transfer from or to some memory, which is its own."""
 
     def take_ended(self) -> Sequence[Transfer]:
         """The transfers that have ended and were not taken yet, in order."""
@@ -94,7 +102,7 @@ class _InFlight:
 
     def ended(self, count: int) -> None:
         self.count -= count
-        if not self.count and self._is_empty is not None:
+        if self._is_empty is not None and not self.count:
             self._is_empty.set_result(None)
             self._is_empty = None
 
@@ -127,8 +135,8 @@ class BulkReader:
         self._ring = memoryview(bytearray(count * size))
         self._begins: dict[Transfer, int] = {}
         for begin in range(0, count * size, size):
-            transfer = endpoint.new_transfer()
-            transfer.set_data(self._ring[begin : begin + size])
+            transfer = endpoint.new_transfer(self._ring[begin : begin + size])
+            transfer.set_length(size)
             self._begins[transfer] = begin
 
     @property
@@ -238,7 +246,10 @@ class BulkWriter:
         self._is_running = False
         self._is_refusing = False
         self._slots_per_write = 1
-        self._transfers = [endpoint.new_transfer() for _ in range(slots)]
+        # A slot that was never used has no memory yet, and the last one that became free is used first.
+        memory = memoryview(mmap(-1, slots * BUFFER_SIZE))
+        places = range(0, slots * BUFFER_SIZE, BUFFER_SIZE)
+        self._transfers = [endpoint.new_transfer(memory[place : place + BUFFER_SIZE]) for place in places]
         for transfer in self._transfers:
             transfer.set_zero_packet(True)
         self._idle = list(self._transfers)
@@ -256,18 +267,33 @@ class BulkWriter:
         """Whether `write` may be called now."""
         return self._has_free_slot
 
-    def write(self, packet: bytes | memoryview) -> None:
-        """Send one packet, which must not change before it is sent.
+    def write(self, packet: bytes) -> None:
+        """Send one packet.
 
         Raises:
             LocalProtocolError: No slot is free.
         """
         if not self._has_free_slot:
             raise LocalProtocolError("the pipe has no free slot")
-        self._submit(packet)
-        if self._slots_per_write > 1 and self._is_running and packet and len(packet) % self._max_packet_size == 0:
-            self._submit(b"")
-        self._count_slots()
+        transfer, length = self._idle[-1], len(packet)
+        transfer.memory[:length] = packet
+        transfer.set_length(length)
+        self._submit()
+
+    def free_buffer(self) -> memoryview | None:
+        """The memory of the free slot that is used next; see `BulkPipe`."""
+        return self._idle[-1].memory if self._has_free_slot else None
+
+    def write_buffer(self, length: int) -> None:
+        """Send a packet that stands there.
+
+        Raises:
+            LocalProtocolError: No slot is free.
+        """
+        if not self._has_free_slot:
+            raise LocalProtocolError("the pipe has no free slot")
+        self._idle[-1].set_length(length)
+        self._submit()
 
     def stop(self) -> None:
         """Cancel all writes and take no more."""
@@ -296,8 +322,7 @@ class BulkWriter:
         had_free_slot = self._has_free_slot
         ended = self._endpoint.take_ended()
         for transfer in ended:
-            self._byte_count -= len(transfer.data)
-            transfer.data = b""
+            self._byte_count -= transfer.length
             self._idle.append(transfer)
             if (status := transfer.fields.status) != _COMPLETED and self._is_running:
                 self._events.transfer_failed(_transfer_error(status, _WRITE))
@@ -314,9 +339,8 @@ class BulkWriter:
             and not self._is_refusing
         )
 
-    def _submit(self, packet: bytes | memoryview) -> None:
+    def _submit(self) -> None:
         transfer = self._idle.pop()
-        transfer.set_data(packet)
         code = transfer.submit()
         if code == _NOT_SUPPORTED and self._slots_per_write == 1:
             code = self._submit_without_zero_packet(transfer)
@@ -324,8 +348,15 @@ class BulkWriter:
             self._is_running = False
             self._loop.call_soon(self._events.transfer_failed, error_from_code(code, _WRITE))
         else:
-            self._byte_count += len(packet)
+            length = transfer.length
+            self._byte_count += length
             self._in_flight.count += 1
+            if self._slots_per_write > 1 and length and length % self._max_packet_size == 0:
+                self._idle[-1].set_length(0)
+                self._submit()
+                return
+        if self._byte_count >= self._slot_bytes or len(self._idle) < self._slots_per_write or not self._is_running:
+            self._has_free_slot = False
 
     def _submit_without_zero_packet(self, transfer: Transfer) -> int:
         self._slots_per_write = 2

@@ -17,29 +17,27 @@ from usbmux.usb.binding import raw_handle, raw_library, raw_submit
 
 _BULK: Final = 2
 _ADD_ZERO_PACKET: Final = 8
-_SMALL: Final = 1024
-"""Up to as many bytes are copied to a place whose address is known: to find out another one takes longer."""
 
 
 class BulkTransfer:
     """One transfer of an endpoint, used again and again. Made by `BulkEndpoint.new_transfer`."""
 
-    __slots__ = ("_at_place", "_cancel", "_free", "_place", "_pointer", "data", "fields", "submit")
+    __slots__ = ("_cancel", "_free", "_pointer", "fields", "length", "memory", "submit")
 
-    def __init__(self, pointer: TransferPointer, submit: Callable[[int], int]) -> None:
+    def __init__(self, pointer: TransferPointer, submit: Callable[[int], int], memory: memoryview) -> None:
         library = raw_library()
         self._pointer: Final = pointer
         self.fields: Final[TransferFields] = pointer.contents
         """The structure behind it; how it ended last is written there."""
         self.submit: Final[Callable[[], int]] = partial(submit, self.address)
         """Hand it to libusb. Returns: 0, or a number for `error_from_code`; then it will not end."""
+        self.memory: Final = memory
+        """What it reads into or writes."""
+        self.length = 0
+        """How many bytes it is to carry."""
         self._cancel: Final = library.libusb_cancel_transfer
         self._free: Final = library.libusb_free_transfer
-        self._place = bytearray()
-        """For small data to write."""
-        self._at_place = False
-        self.data: bytes | memoryview = b""
-        """What it reads into or writes; libusb has the address."""
+        self.fields.buffer = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
     @property
     def address(self) -> int:
@@ -47,20 +45,9 @@ class BulkTransfer:
         # It is a structure of ctypes; the protocol says only which fields of it are used.
         return ctypes.addressof(self.fields)  # type: ignore[arg-type]
 
-    def set_data(self, data: bytes | memoryview) -> None:
-        """What to read into (a writable view) or to write next; kept until it is replaced."""
-        self.data = data
-        length = len(data)
-        if isinstance(data, bytes) and length <= _SMALL:
-            if not self._at_place:
-                self._place = self._place or bytearray(_SMALL)
-                self.fields.buffer = _address(self._place)
-                self._at_place = True
-            self._place[:length] = data
-        else:
-            self.fields.buffer = _address(data)
-            self._at_place = False
-        self.fields.length = length
+    def set_length(self, length: int) -> None:
+        """How many bytes of its memory it is to carry next: the first."""
+        self.length = self.fields.length = length
 
     def set_zero_packet(self, wanted: bool) -> None:
         """Whether a zero-length packet follows data that ends with a full one."""
@@ -73,13 +60,6 @@ class BulkTransfer:
     def close(self) -> None:
         """Free it. It must not be in flight."""
         self._free(self._pointer)
-
-
-def _address(data: bytes | bytearray | memoryview) -> object:
-    """Where data is; whoever uses it keeps the data."""
-    if isinstance(data, bytes):
-        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
-    return ctypes.addressof(ctypes.c_char.from_buffer(data))
 
 
 class BulkEndpoint:
@@ -97,8 +77,8 @@ class BulkEndpoint:
         self._called_back: Final = called_back  # libusb has its address
         self._callback: Final = ctypes.cast(called_back, library.libusb_transfer_cb_fn_p)
 
-    def new_transfer(self) -> BulkTransfer:
-        """A transfer without data.
+    def new_transfer(self, memory: memoryview) -> BulkTransfer:
+        """A transfer from or to some memory, which is writable and its own.
 
         Raises:
             UsbError: Out of memory.
@@ -112,7 +92,7 @@ class BulkEndpoint:
         fields.type = _BULK
         fields.timeout = 0
         fields.callback = self._callback
-        transfer = BulkTransfer(pointer, self._submit)
+        transfer = BulkTransfer(pointer, self._submit, memory)
         self._transfers[transfer.address] = transfer
         return transfer
 

@@ -104,6 +104,8 @@ class LibusbPipe:
         # Each packet needs both, so without a call in between; see `BulkPipe`.
         self.has_free_slot: Final = self._writer.has_free_slot
         self.write: Final = self._writer.write
+        self.free_buffer: Final = self._writer.free_buffer
+        self.write_buffer: Final = self._writer.write_buffer
         session.pump.call_after_events(self._collect)
 
     @property

@@ -32,6 +32,10 @@ class UsbDeviceInfo:
     """Bus and chain of hub ports, such as ``1-2.3``; the same after a replug."""
 
 
+BUFFER_SIZE: Final = 65536
+"""Of what `BulkPipe.free_buffer` gives: no packet is longer."""
+
+
 class PipeReceiver(Protocol):
     """What a pipe calls back: in the event loop's thread, one call at a time, never from inside a call into the pipe.
 
@@ -80,10 +84,21 @@ class BulkPipe(Protocol):
         There is none before the start, after the end, and once the pipe is being closed.
         """
 
-    def write(self, packet: bytes | memoryview) -> None:
+    def write(self, packet: bytes) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
 
-        The memory of the packet is the pipe's from now on.
+        Raises:
+            LocalProtocolError: No slot is free.
+        """
+
+    def free_buffer(self) -> memoryview | None:
+        """Memory for a packet, so that it need not be copied; None if no slot is free.
+
+        It may be written to until the next call of the pipe, and until the caller returns to the event loop.
+        """
+
+    def write_buffer(self, length: int) -> None:
+        """As `write`, a packet that stands in the first bytes of what `free_buffer` has just given.
 
         Raises:
             LocalProtocolError: No slot is free.

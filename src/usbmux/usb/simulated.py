@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbAccessError, UsbDisconnectedError, UsbError
-from usbmux.usb.pipe import MAX_WRITE_BYTES, BulkPipe, BusListener, PipeReceiver, UsbDeviceInfo
+from usbmux.usb.pipe import BUFFER_SIZE, MAX_WRITE_BYTES, BulkPipe, BusListener, PipeReceiver, UsbDeviceInfo
 
 _BUS_NUMBER: Final = 1
 _VENDOR_ID: Final = 0x05AC
@@ -63,6 +63,7 @@ class SimulatedPipe:
         self._receiver: PipeReceiver | None = None
         self._outgoing: deque[bytes] = deque()
         self._outgoing_bytes = 0
+        self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._incoming: deque[bytes] = deque()
         self._is_transfer_due = False
         self._is_ended = False
@@ -94,7 +95,7 @@ class SimulatedPipe:
         """Whether `write` may be called now; never before the start or after the end."""
         return self._has_room() and self._receiver is not None and not self._is_ended
 
-    def write(self, packet: bytes | memoryview) -> None:
+    def write(self, packet: bytes) -> None:
         """Send one mux packet as one bulk transfer, with its zero-length packet where one is due.
 
         Raises:
@@ -102,9 +103,21 @@ class SimulatedPipe:
         """
         if not self.has_free_slot():
             raise LocalProtocolError("the pipe has no free slot")
-        self._outgoing.append(bytes(packet))
+        self._outgoing.append(packet)
         self._outgoing_bytes += len(packet)
         self._schedule()
+
+    def free_buffer(self) -> memoryview | None:
+        """Memory for a packet, whose content is copied by `write_buffer`; None if no slot is free."""
+        return self._buffer if self.has_free_slot() else None
+
+    def write_buffer(self, length: int) -> None:
+        """As `write`, a packet that stands in the first bytes of what `free_buffer` has just given.
+
+        Raises:
+            LocalProtocolError: No slot is free.
+        """
+        self.write(bytes(self._buffer[:length]))
 
     async def close(self) -> None:
         """Hand over what was written and release the interface. Idempotent; `pipe_lost(None)` comes first."""

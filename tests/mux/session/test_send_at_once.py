@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.mux.outcome import Outcome
 from tests.mux.wire import PHONE_WINDOW, Wire
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.packet_buffer import PacketBuffer
 from usbmux.mux.tcp_state import TcpState
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ class Turn:
 
     connection: int
     count: int
-    in_buffer: bool
     phone_sends: int
     client_takes: bool
     acknowledged: bool
@@ -43,7 +41,6 @@ TURNS = st.lists(
         Turn,
         connection=st.integers(0, 2),
         count=st.sampled_from([0, 1, 64, 1000, LONGEST, LONGEST + 1, 70000]),
-        in_buffer=st.booleans(),
         phone_sends=st.sampled_from([0, 1, 30000]),
         client_takes=st.booleans(),
         acknowledged=st.booleans(),
@@ -56,15 +53,19 @@ TURNS = st.lists(
 )
 
 
-def filled(count: int, in_buffer: bool) -> bytes | PacketBuffer:
+def content(count: int) -> bytes:
     """Data of a client."""
-    data = bytes(index & 0xFF for index in range(count))
-    if not in_buffer:
-        return data
-    buffer = PacketBuffer(count)
-    buffer.space[:] = data
-    buffer.filled(count)
-    return buffer
+    return bytes(index & 0xFF for index in range(count))
+
+
+def sent_at_once(wire: Wire, connection: TcpConnection, data: bytes) -> bytes | None:
+    """The packet, if nothing goes before and one takes it all."""
+    egress, session = wire.session.egress, wire.session
+    first = egress.headers_length
+    if egress.may_have_packet or connection.queue.length or len(data) > 0xBFFC - first:
+        return None
+    buffer = memoryview(bytearray(first) + data)
+    return bytes(buffer[: session.send_at_once(connection, buffer, len(data))])
 
 
 def outcome(turns: list[Turn], version: int, *, at_once: bool) -> Outcome:
@@ -75,10 +76,10 @@ def outcome(turns: list[Turn], version: int, *, at_once: bool) -> Outcome:
     for turn in turns:
         connection = connections[turn.connection]
         if count := min(turn.count, connection.send_room):
-            data = filled(count, turn.in_buffer)
-            packet = wire.session.send_at_once(connection, data) if at_once and turn.has_slot else None
+            data = content(count)
+            packet = sent_at_once(wire, connection, data) if at_once and turn.has_slot else None
             if packet is not None:
-                outcome.packets.append(bytes(packet))
+                outcome.packets.append(packet)
             else:
                 wire.session.send(connection, data, wire.now)
                 if turn.has_slot:
@@ -117,27 +118,41 @@ def test_sent_at_once_or_queued_comes_to_the_same(turns: list[Turn], version: in
     assert outcome(turns, version, at_once=True) == outcome(turns, version, at_once=False)
 
 
-def test_nothing_waits_data_is_sent_at_once_and_its_buffer_is_the_packet(wire: Wire) -> None:
+def test_nothing_waits_data_is_sent_at_once_from_where_it_stands(wire: Wire) -> None:
     """Or the test above would compare nothing."""
     connection = wire.establish()
+    buffer = memoryview(bytearray(49152))
+    assert wire.session.egress.headers_length == 36
+    buffer[36:5036] = content(5000)
+
+    length = wire.session.send_at_once(connection, buffer, 5000)
+
+    assert length == 5036
+    assert buffer[36:5036] == content(5000)
+    assert int.from_bytes(buffer[4:8], "big") == length
+    wire.expect_nothing()
+
+
+def test_others_wait_sending_at_once_is_an_error_and_nothing_overtakes_them(wire: Wire) -> None:
+    connection = wire.establish()
     wire.session.send(connection, b"queued", wire.now)
-    assert wire.session.send_at_once(connection, b"behind it") is None
+    with pytest.raises(LocalProtocolError, match="cannot be sent at once"):
+        wire.session.send_at_once(connection, memoryview(bytearray(100)), 9)
     wire.session.send(connection, b"behind it", wire.now)
     wire.expect(payload=b"queued" + b"behind it")
     wire.expect_nothing()
 
-    buffer = filled(5000, in_buffer=True)
-    assert isinstance(buffer, PacketBuffer)
-    packet = wire.session.send_at_once(connection, buffer)
 
-    assert isinstance(packet, memoryview)
-    assert packet.obj is buffer.data.obj
-    assert bytes(packet[36:]) == filled(5000, in_buffer=False)
+def test_more_than_a_packet_takes_at_once_is_an_error_and_nothing_is_sent(wire: Wire) -> None:
+    connection = wire.establish()
+    for count in (0, LONGEST + 1):
+        with pytest.raises(LocalProtocolError, match="cannot be sent at once"):
+            wire.session.send_at_once(connection, memoryview(bytearray(60000)), count)
     wire.expect_nothing()
 
 
 def test_more_than_room_at_once_is_an_error_and_nothing_is_sent(wire: Wire) -> None:
     connection = wire.establish(window=512)
     with pytest.raises(LocalProtocolError, match="do not fit into send room 512"):
-        wire.session.send_at_once(connection, bytes(513))
+        wire.session.send_at_once(connection, memoryview(bytearray(600)), 513)
     wire.expect_nothing()

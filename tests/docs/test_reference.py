@@ -1,0 +1,36 @@
+"""The reference has every public name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import usbmux
+import usbmux.testing
+import usbmux.testing.iphone
+from tests.docs.page import ROOT
+from usbmux import errors
+from usbmux.testing import ports
+
+REFERENCE = ROOT / "docs/reference"
+
+
+def public_names() -> list[str]:
+    modules = (usbmux, usbmux.testing, usbmux.testing.iphone)
+    return [f"{module.__name__}.{name}" for module in modules for name in module.__all__ if not name.startswith("__")]
+
+
+@pytest.fixture(scope="module")
+def described() -> set[str]:
+    text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
+    names = set(re.findall(r"^\.\. auto(?:class|data|function):: (\S+)$", text, re.MULTILINE))
+    for module, package in ((errors, usbmux), (ports, usbmux.testing)):
+        if f".. automodule:: {module.__name__}\n" in text:
+            names |= {f"{package.__name__}.{name}" for name in vars(module)}
+    return names
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_public_name_is_in_the_reference(name: str, described: set[str]) -> None:
+    assert name in described
