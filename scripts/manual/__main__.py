@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scripts.manual import completion, configuration, pages
 from scripts.manual.parsers import command_of_argparse, command_of_click
-from usbmux.commands import tcprelay
+from usbmux.commands import inetcat, iproxy, tcprelay
 from usbmux.commands.completion import completion_script
 from usbmux.commands.daemon_parser import daemon_parser
 from usbmux.commands.listen_tables import LISTEN_KEYS, RULE_KEYS
@@ -31,6 +31,12 @@ def manual() -> dict[str, str]:
         "man/tcprelay.1": pages.tcprelay_page(relay),
         "man/usbmux.1": pages.usbmux_page(command_of_click(cli, "usbmux")),
         "man/usbmuxd.toml.5": pages.configuration_page(configuration.configuration_keys(daemon_parser()), _TABLES),
+        "compat/iproxy.1": pages.drop_in_page(
+            command_of_argparse(iproxy._parser()), "forward local TCP ports to ports of an iPhone"
+        ),
+        "compat/inetcat.1": pages.drop_in_page(
+            command_of_argparse(inetcat._parser()), "join standard input and output with a port of an iPhone"
+        ),
         "usbmuxd.toml": configuration.commented_configuration(daemon_parser()),
     }
     for command in (daemon, relay):

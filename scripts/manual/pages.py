@@ -34,19 +34,33 @@ def tcprelay_page(command: Command) -> str:
     return page.render()
 
 
+def drop_in_page(command: Command, summary: str) -> str:
+    """iproxy(1) or inetcat(1)."""
+    page = _page_of(command, 1, summary)
+    _table(page, "ENVIRONMENT", {_ADDRESS[0]: _ADDRESS[1]})
+    _see_also(page, "usbmux(1)", "tcprelay(1)", "usbmuxd(8)")
+    return page.render()
+
+
 def usbmux_page(command: Command) -> str:
     """usbmux(1), with a part for each sub-command."""
     page = _page_of(command, 1, "talk to iPhones through the usbmux daemon")
     page.section("COMMANDS")
     for part in command.commands:
-        page.subsection(part.name)
-        page.synopsis(f"{command.name} {part.name}", part.usage)
-        page.text(part.text)
-        for group in part.groups:
-            _options(page, group.options)
+        _subcommand(page, command.name, part.name, part)
     _table(page, "ENVIRONMENT", dict((_ADDRESS, _UDID)))
     _see_also(page, "tcprelay(1)", "usbmuxd(8)")
     return page.render()
+
+
+def _subcommand(page: Page, parent: str, title: str, command: Command) -> None:
+    page.subsection(title)
+    page.synopsis(f"{parent} {title}", command.usage)
+    page.text(command.text)
+    for group in command.groups:
+        _options(page, group.options)
+    for part in command.commands:
+        _subcommand(page, parent, f"{title} {part.name}", part)
 
 
 def configuration_page(keys: Mapping[str, Option], tables: Mapping[str, Mapping[str, str]]) -> str:

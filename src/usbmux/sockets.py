@@ -4,6 +4,10 @@ import socket
 import struct
 import sys
 
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
 _TCP_CLOSE = 7
 """tcpi_state of a connection that was reset or is over: nothing leaves any more."""
 
@@ -12,9 +16,6 @@ def undelivered(sock: socket.socket) -> int:
     """Bytes sent on `sock` that the peer's system may still take; 0 where nobody can tell."""
     if sys.platform != "linux":
         return 0
-    import fcntl
-    import termios
-
     try:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             (state,) = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)

@@ -202,8 +202,16 @@ def test_any_line_is_read_or_refused_in_one_printable_line(line: bytes) -> None:
         ('{"command": "kick"}', "client: expected int, found null"),
         ('{"command": "kick", "client": true}', "client: expected int, found true"),
         ('{"command": "kick", "client": 1, "why": 2}', '"why": unknown key; expected command, client'),
-        ('{"command": {}}', "command: expected status, capture or kick, found an object"),
-        ('{"command": "%s"}' % ("x" * 99), 'command: expected status, capture or kick, found "' + "x" * 63 + " ..."),
+        (
+            '{"command": {}}',
+            "command: expected status, capture, kick, forward-add, forward-list or forward-remove, found an object",
+        ),
+        (
+            '{"command": "%s"}' % ("x" * 99),
+            'command: expected status, capture, kick, forward-add, forward-list or forward-remove, found "'
+            + "x" * 63
+            + " ...",
+        ),
     ],
 )
 def test_request_is_none_the_error_names_the_place(line: str, error: str) -> None:

@@ -18,6 +18,12 @@ USBMUX = (sys.executable, "-m", "usbmux")
 TCPRELAY = (sys.executable, "-c", "import sys; from usbmux.commands.tcprelay import main; sys.exit(main())")
 
 
+def own_host() -> str:
+    """A loopback address where nobody else looks for ports, another test run neither."""
+    pid = os.getpid()
+    return f"127.{1 + (pid >> 14) % 254}.{(pid >> 7) % 128}.{1 + pid % 128}"
+
+
 @dataclass
 class Outcome:
     code: int

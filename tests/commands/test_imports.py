@@ -21,6 +21,7 @@ from tests.e2e.usbmuxd import COMMAND
 from tests.support.daemon import clean_environment
 from tests.support.process import ChildProcess
 from usbmux import Client, PortRefusedError
+from usbmux.admin.forward import KeptForward
 from usbmux.admin.message import SUFFIX
 from usbmux.client.admin import AdminClient
 from usbmux.control.address import UnixAddress
@@ -65,7 +66,7 @@ def test_list_imports_what_it_needs_only() -> None:
     assert done.stdout == f"{SimulatedPhone().udid}\n"
     modules = imported(done.stderr)
     assert unwanted(modules, NOT_FOR_LIST) == set()
-    assert len(ours(modules)) <= 27
+    assert len(ours(modules)) <= 28
     assert len(modules) <= 140
 
 
@@ -76,8 +77,8 @@ def test_daemon_imports_what_it_needs_only_before_it_is_ready(tmp_path: Path) ->
         process.wait_for_line("^usbmuxd ready")
         modules = imported(process.output)
     assert unwanted(modules, NOT_FOR_A_DAEMON) == set()
-    assert len(ours(modules)) <= 122
-    assert len(modules) <= 320
+    assert len(ours(modules)) <= 130
+    assert len(modules) <= 324
 
 
 def test_daemon_is_ready_it_imports_nothing_more_whatever_it_is_asked(tmp_path: Path) -> None:
@@ -107,6 +108,12 @@ def ask_everything(client: Client, admin: AdminClient, metrics: Path) -> None:
             stream.sendall(b"hello")
             assert stream.recv(5) == b"hello"
             admin.status(detailed=True)
+            wanted = [KeptForward(address, 7) for address in ("127.0.0.1:0", "127.0.0.2:0", f"unix:{metrics}.forward")]
+            forwards = admin.add_forwards(wanted)
+            with socket.create_connection(("127.0.0.1", int(forwards[0].listen.rpartition(":")[2]))) as program:
+                program.sendall(b"hello")
+                assert program.recv(5) == b"hello"
+            admin.remove_forwards([forward.listen for forward in admin.forwards()])
             client.listeners()
         assert capture.read()
     with pytest.raises(PortRefusedError):

@@ -7,8 +7,9 @@ import pytest
 
 from usbmux.commands.listen_tables import group_id, listen_settings, octal_mode, rule, table_from_text, user_id
 from usbmux.control.address import TcpAddress, UnixAddress
-from usbmux.daemon.listen_settings import ListenSettings, TlsSettings
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.policy import Permission, RecordAccess, Rule
+from usbmux.tls_front import TlsSettings
 
 
 def test_text_is_read_as_a_table() -> None:

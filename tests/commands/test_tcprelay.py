@@ -10,7 +10,9 @@ import pytest
 
 from tests.commands.program import TCPRELAY, USBMUX, line_of, run, started
 from usbmux.commands.tcprelay import parse
+from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE
 from usbmux.relay.mapping import PortMapping
+from usbmux.relay.routing import Routing
 
 if TYPE_CHECKING:
     from tests.relay.scripted_daemon import ScriptedDaemon
@@ -22,23 +24,26 @@ _LISTENING = re.compile(r"listening address=127\.0\.0\.1 port=(\d+) device_port=
 
 def test_parse_seed_line_gives_phone_ports_first() -> None:
     options = parse(["-t", "22:2222", "5900:2223", "8100"])
-    assert options.mappings == (PortMapping(22, 2222), PortMapping(5900, 2223), PortMapping(8100, 8100))
-    assert (options.address, options.udid, options.listen_addresses) == (None, None, ("127.0.0.1",))
-    assert (options.buffer_size, options.wait_s, options.is_verbose) == (128 * 1024, 30.0, False)
+    mappings = (PortMapping(22, 2222), PortMapping(5900, 2223), PortMapping(8100, 8100))
+    assert options.routing == Routing(tuple(mapping.route("127.0.0.1") for mapping in mappings))
+    assert (options.address, options.buffer_size, options.wait_s) == (None, DEFAULT_BUFFER_SIZE, 30.0)
+    assert not options.is_verbose
 
 
 def test_parse_all_options() -> None:
     options = parse(
         ["-b", "64", "-s", "/run/mux", "-u", "A", "-l", "::1", "-l", "10.0.0.1", "--wait", "1.5", "-v", "22"]
     )
-    assert (options.address, options.udid, options.listen_addresses) == ("/run/mux", "A", ("::1", "10.0.0.1"))
+    mapping = PortMapping(22, 22)
+    assert options.routing == Routing((mapping.route("::1", "A"), mapping.route("10.0.0.1", "A")))
+    assert options.address == "/run/mux"
     assert (options.buffer_size, options.wait_s, options.is_verbose) == (64 * 1024, 1.5, True)
 
 
 def test_parse_variable_chooses_the_phone_unless_an_option_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USBMUX_UDID", "B")
-    assert parse(["22"]).udid == "B"
-    assert parse(["-u", "A", "22"]).udid == "A"
+    assert [route.udid for route in parse(["22"]).routing.routes] == ["B"]
+    assert [route.udid for route in parse(["-u", "A", "22"]).routing.routes] == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,10 @@ async def test_signal_ends_it_cleanly_closing_connections(
         writer.close()
         _, stderr = await program.communicate()
         assert program.returncode == code
-        assert stderr.count(b"\n") == 1
+        assert stderr.decode().splitlines()[1:] == [
+            f"{'tcprelay' if command[:3] == TCPRELAY else 'usbmux'}: 127.0.0.1:{port}: "
+            "1 connections, 1 of them open, 0 failed, 1 bytes to the phone, 1 from it"
+        ]
 
 
 @pytest.mark.asyncio

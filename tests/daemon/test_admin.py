@@ -54,7 +54,7 @@ async def test_another_daemon_answers_there_daemon_does_not_start(serve: Serve, 
         pair_record_directory=tmp_path / "records",
         admin_listen=ListenSettings(harness.admin_address, mode=0o600),
     )
-    with pytest.raises(OSError, match=r"cannot listen at .*usbmuxd\.admin: another daemon answers there"):
+    with pytest.raises(OSError, match=r"cannot listen at .*usbmuxd\.admin: another program answers there"):
         await Daemon(settings, []).start()
     assert not (tmp_path / "another").exists()
     assert await ask(await harness.admin())
@@ -168,7 +168,10 @@ async def test_client_shuts_down_behind_its_request_answer_and_end_come(serve: S
         (b"[" * 60_000 + b"\n", "not JSON: "),
         (b"[]\n", "expected a JSON object, found a list"),
         (b"{}\n", "command: missing"),
-        (b'{"command": "reboot"}\n', 'command: expected status, capture or kick, found "reboot"'),
+        (
+            b'{"command": "reboot"}\n',
+            'command: expected status, capture, kick, forward-add, forward-list or forward-remove, found "reboot"',
+        ),
         (b'{"command": "status", "verbose": true}\n', '"verbose": unknown key'),
         (b'{"command": "capture", "udid": 5}\n', "udid: expected str, found 5"),
         (b'{"command": "capture", "format": "pcap"}\n', 'format: expected pcapng or lines, found "pcap"'),

@@ -56,7 +56,7 @@ async def test_stale_socket_file_is_replaced(tmp_path: Path) -> None:
 async def test_live_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "usbmuxd"
     first = listen(UnixAddress(str(path)))
-    with pytest.raises(OSError, match=r"cannot listen at .*usbmuxd: another daemon answers there") as caught:
+    with pytest.raises(OSError, match=r"cannot listen at .*usbmuxd: another program answers there") as caught:
         listen(UnixAddress(str(path)))
     assert caught.value.errno == errno.EADDRINUSE
     assert path.exists()

@@ -17,13 +17,14 @@ import pytest_asyncio
 import trustme
 
 from tests.daemon.harness import UDID, Harness, connect_request, encode, some_bytes, until
+from usbmux import tls_front
 from usbmux.control.address import TcpAddress
-from usbmux.daemon import tls
-from usbmux.daemon.listen_settings import ListenSettings, TlsSettings
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.policy import Permission, Rule
-from usbmux.daemon.tls import check_exposure, server_context
+from usbmux.daemon.tls import check_exposure
 from usbmux.errors import ConfigurationError
 from usbmux.testing import SimulatedPhone, echo
+from usbmux.tls_front import TlsSettings, server_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -155,7 +156,7 @@ async def test_plain_client_is_refused(site: Site) -> None:
 async def test_client_does_not_shake_hands_it_is_closed_and_others_are_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls, "HANDSHAKE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(tls_front, "HANDSHAKE_TIMEOUT_S", 0.1)
     servers, clients = trustme.CA(), trustme.CA()
     settings = write(tmp_path, servers.issue_cert("localhost"), clients)
     harness = Harness(tmp_path, [])
@@ -172,7 +173,7 @@ async def test_client_does_not_shake_hands_it_is_closed_and_others_are_served(
 async def test_clients_that_shake_hands_are_too_many_the_next_is_closed_and_they_are_not(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls, "MAX_HANDSHAKES", 1)
+    monkeypatch.setattr(tls_front, "MAX_HANDSHAKES", 1)
     address = site.harness.daemon.addresses[0]
     assert isinstance(address, TcpAddress)
     where = (address.host, address.port)

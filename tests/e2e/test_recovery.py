@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 UDID = "00008030-001A2B3C4D5E6F01"
-MAPPINGS = (PortMapping(device_port=7, local_port=0),)
+MAPPING = PortMapping(device_port=7, local_port=0)
 
 
 async def ask(port: int, text: bytes) -> bytes:
@@ -40,7 +40,7 @@ def new_phone() -> SimulatedPhone:
 async def test_phone_replugged_next_connection_finds_it(udid: str | None) -> None:
     phone = new_phone()
     with RunningDaemon([phone]) as daemon:
-        async with Forwarder(AsyncClient(str(daemon.address)), MAPPINGS, udid=udid) as forwarder:
+        async with Forwarder(AsyncClient(str(daemon.address)), [MAPPING.route(udid=udid)]) as forwarder:
             port = forwarder.listening_ports[0].port
             for number in range(3):
                 assert await ask(port, b"round %d" % number) == b"round %d" % number
@@ -52,7 +52,7 @@ async def test_phone_replugged_next_connection_finds_it(udid: str | None) -> Non
 async def test_phone_unplugged_in_a_connection_that_one_ends_and_the_next_waits() -> None:
     phone = new_phone()
     with RunningDaemon([phone]) as daemon:
-        async with Forwarder(AsyncClient(str(daemon.address)), MAPPINGS) as forwarder:
+        async with Forwarder(AsyncClient(str(daemon.address)), [MAPPING.route()]) as forwarder:
             port = forwarder.listening_ports[0].port
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"x")
@@ -69,7 +69,7 @@ async def test_phone_unplugged_in_a_connection_that_one_ends_and_the_next_waits(
 
 async def test_daemon_restarted_next_connection_finds_the_new_one(tmp_path: Path) -> None:
     address = UnixAddress(str(tmp_path / "usbmuxd"))
-    async with Forwarder(AsyncClient(address), MAPPINGS) as forwarder:
+    async with Forwarder(AsyncClient(address), [MAPPING.route()]) as forwarder:
         port = forwarder.listening_ports[0].port
         for number in range(3):
             waiting = asyncio.create_task(ask(port, b"round %d" % number))  # while there is no daemon
@@ -83,7 +83,7 @@ async def test_daemon_restarted_next_connection_finds_the_new_one(tmp_path: Path
 
 async def test_daemon_ends_in_a_connection_that_one_ends_and_the_relay_goes_on(tmp_path: Path) -> None:
     address = UnixAddress(str(tmp_path / "usbmuxd"))
-    async with Forwarder(AsyncClient(address), MAPPINGS) as forwarder:
+    async with Forwarder(AsyncClient(address), [MAPPING.route()]) as forwarder:
         port = forwarder.listening_ports[0].port
         with RunningDaemon([new_phone()], addresses=[address]):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -105,7 +105,7 @@ async def test_connection_closed_by_local_program_phone_has_everything() -> None
 
     phone = SimulatedPhone(UDID, ports={7: collect})
     with RunningDaemon([phone]) as daemon:
-        async with Forwarder(AsyncClient(str(daemon.address)), MAPPINGS) as forwarder:
+        async with Forwarder(AsyncClient(str(daemon.address)), [MAPPING.route()]) as forwarder:
             _reader, writer = await asyncio.open_connection("127.0.0.1", forwarder.listening_ports[0].port)
             writer.write(data)
             writer.close()

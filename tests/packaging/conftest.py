@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Debian package, alone in its directory."""
+    """The Debian package; usbmux-compat is beside it."""
     return build_package(tmp_path_factory.mktemp("dist"))

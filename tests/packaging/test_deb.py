@@ -63,6 +63,25 @@ def test_package_takes_the_place_of_the_other_daemon(package: Path) -> None:
     assert run("dpkg-deb", "--field", package, "Version").stdout == f"{__version__}\n"
 
 
+def test_compat_takes_the_place_of_the_other_programs_and_of_nothing_else(package: Path) -> None:
+    compat = package.with_name(f"usbmux-compat_{__version__}_all.deb")
+    for field in ("Provides", "Conflicts", "Replaces"):
+        assert run("dpkg-deb", "--field", compat, field).stdout == "libusbmuxd-tools\n"
+    listed = run("dpkg-deb", "--contents", compat).stdout
+    assert {line.split()[5] for line in listed.splitlines() if "/bin/" in line and not line.endswith("/")} == {
+        "./usr/bin/iproxy", "./usr/bin/inetcat"
+    }  # fmt: skip
+    outcome = run(tool("lintian"), "--allow-root", "--fail-on", "error,warning", compat, within_s=120)
+    assert (outcome.returncode, outcome.stdout) == (0, "")
+    assert "/bin/iproxy" not in run("dpkg-deb", "--contents", package).stdout
+
+
+def test_compat_is_installed_beside_usbmux_its_commands_work(debian: Chroot, package: Path) -> None:
+    debian.succeed("dpkg", "--install", debian.take(package.with_name(f"usbmux-compat_{__version__}_all.deb")))
+    for name in ("iproxy", "inetcat"):
+        assert debian.succeed(name, "-v") == f"{name} (usbmux {__version__})\n"
+
+
 def test_package_made_again_elsewhere_and_under_another_umask_is_the_same(package: Path, tmp_path: Path) -> None:
     again = build_package(tmp_path, umask=0o077, TZ="Asia/Tokyo", LC_ALL="C")
 

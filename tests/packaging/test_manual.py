@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = ("usbmuxd.8", "tcprelay.1", "usbmux.1", "usbmuxd.toml.5")
+COMPAT_PAGES = ("iproxy.1", "inetcat.1")
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(page: str, folder: Path) -> str:
     """The page as a reader sees it on a wide terminal."""
+    path = folder / ("compat" if page in COMPAT_PAGES else "man") / page
     environment = {"MANWIDTH": "500", "LC_ALL": "C.UTF-8", "MAN_KEEP_FORMATTING": "", "GROFF_NO_SGR": "1"}
-    outcome = run(tool("man"), "--warnings", "-P", "cat", "-l", folder / "man" / page, environment=environment)
+    outcome = run(tool("man"), "--warnings", "-P", "cat", "-l", path, environment=environment)
     assert (outcome.returncode, outcome.stderr) == (0, "")
     return outcome.stdout
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *COMPAT_PAGES])
 def test_page_is_shown_without_warnings(page: str, folder: Path) -> None:
     name = page.rpartition(".")[0]
     assert f"NAME\n       {name} - " in shown(page, folder)
@@ -58,7 +60,10 @@ def test_page_of_the_daemon_has_every_option_with_its_help(folder: Path) -> None
 def test_page_of_usbmux_has_every_command(folder: Path) -> None:
     text = shown("usbmux.1", folder)
     for command in command_of_click(cli, "usbmux").commands:
-        assert f"\n   {command.name}\n       usbmux {command.name} {command.usage}\n" in text
+        for name, each in [(command.name, command)] + [
+            (f"{command.name} {part.name}", part) for part in command.commands
+        ]:
+            assert f"\n   {name}\n       usbmux {name} {each.usage}\n" in text
 
 
 @pytest.mark.interop
@@ -212,7 +217,7 @@ def test_fish_completes_words(folder: Path) -> None:
 
 
 def test_every_file_is_made() -> None:
-    expected = {f"man/{page}" for page in PAGES} | {"usbmuxd.toml"}
+    expected = {f"man/{page}" for page in PAGES} | {f"compat/{page}" for page in COMPAT_PAGES} | {"usbmuxd.toml"}
     for name in ("usbmuxd", "tcprelay", "usbmux"):
         expected |= {f"completions/bash/{name}", f"completions/zsh/_{name}", f"completions/fish/{name}.fish"}
     assert manual().keys() == expected

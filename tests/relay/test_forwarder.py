@@ -23,7 +23,8 @@ _CLOSED = PortMapping(device_port=10, local_port=0)
 def _forwarder(
     daemon: ScriptedDaemon, *mappings: PortMapping, udid: str | None = None, wait_s: float = 10
 ) -> Forwarder:
-    return Forwarder(AsyncClient(daemon.address), mappings or (_ECHO,), udid=udid, wait_s=wait_s)
+    routes = [mapping.route(udid=udid) for mapping in mappings or (_ECHO,)]
+    return Forwarder(AsyncClient(daemon.address), routes, wait_s=wait_s)
 
 
 async def _ask(forwarder: Forwarder, request: bytes, index: int = 0) -> bytes:

@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Final, assert_never
 
-from usbmux.admin.fields import check_keys, member, read_object, shown, take, take_objects, take_optional
+from usbmux.admin import forward_codec
+from usbmux.admin.fields import check_keys, check_udid, member, read_object, shown, take, take_objects, take_optional
+from usbmux.admin.forward import ForwardAddRequest, ForwardListRequest, ForwardRemoveRequest, Forwards
 from usbmux.admin.message import (
     Answer,
     CaptureBegun,
@@ -21,8 +23,8 @@ from usbmux.admin.message import (
 from usbmux.admin.records import Record, read_client, read_connection, read_phone, record_document
 from usbmux.errors import RemoteProtocolError
 
-_MAX_UDID_LENGTH: Final = 64
 _PLAIN_STATUS: Final = StatusRequest()
+_COMMANDS: Final = f"status, capture, kick, {forward_codec.ADD}, {forward_codec.LIST} or {forward_codec.REMOVE}"
 
 
 def encode_request(request: Request) -> bytes:
@@ -39,6 +41,8 @@ def encode_request(request: Request) -> bytes:
             return _line({"command": "capture", "udid": udid, "format": capture_format.value})
         case KickRequest(client):
             return _line({"command": "kick", "client": client})
+        case ForwardAddRequest() | ForwardListRequest() | ForwardRemoveRequest():
+            return _line(forward_codec.forward_request_document(request))
         case _:
             assert_never(request)
 
@@ -58,10 +62,16 @@ def decode_request(line: bytes) -> Request:
         case "kick":
             check_keys(fields, ("command", "client"))
             return KickRequest(take(fields, "client", int))
+        case forward_codec.ADD:
+            return forward_codec.read_forward_add(fields)
+        case forward_codec.LIST:
+            return forward_codec.read_forward_list(fields)
+        case forward_codec.REMOVE:
+            return forward_codec.read_forward_remove(fields)
         case None:
             raise RemoteProtocolError("command: missing")
         case command:
-            raise RemoteProtocolError(f"command: expected status, capture or kick, found {shown(command)}")
+            raise RemoteProtocolError(f"command: expected {_COMMANDS}, found {shown(command)}")
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -69,6 +79,8 @@ def encode_answer(answer: Answer) -> bytes:
     match answer:
         case Status():
             return _line({"ok": True, **status_document(answer)})
+        case Forwards():
+            return _line({"ok": True, **forward_codec.forwards_document(answer)})
         case CaptureBegun():
             return _line({"ok": True})
         case Kicked(found):
@@ -114,6 +126,8 @@ def decode_answer(line: bytes, request: Request) -> Answer:
             return CaptureBegun()
         case KickRequest():
             return Kicked(take(fields, "found", bool))
+        case ForwardAddRequest() | ForwardListRequest() | ForwardRemoveRequest():
+            return forward_codec.read_forwards(fields)
         case _:
             assert_never(request)
 
@@ -131,8 +145,7 @@ def _status_request(fields: Mapping[str, object]) -> StatusRequest:
 def _capture_request(fields: Mapping[str, object]) -> CaptureRequest:
     check_keys(fields, ("command", "udid", "format"))
     udid = take_optional(fields, "udid", str)
-    if udid is not None and not (udid.isascii() and udid.isprintable() and 0 < len(udid) <= _MAX_UDID_LENGTH):
-        raise RemoteProtocolError(f"udid: expected 1 to {_MAX_UDID_LENGTH} printable ASCII characters")
+    check_udid(udid)
     name = take_optional(fields, "format", str) or CaptureFormat.PCAPNG.value
     return CaptureRequest(udid, member("format", name, CaptureFormat))
 

@@ -10,6 +10,7 @@ from usbmux.errors import RemoteProtocolError
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 _SHOWN_BYTES: Final = 64
+_MAX_UDID_LENGTH: Final = 64
 
 
 def read_object(line: bytes) -> dict[str, object]:
@@ -63,6 +64,12 @@ def take_objects(fields: Mapping[str, object], key: str) -> list[dict[str, objec
             raise RemoteProtocolError(f"{key}: expected objects, found {shown(document)}")
         objects.append(document)
     return objects
+
+
+def check_udid(udid: str | None) -> None:
+    """Raise `RemoteProtocolError` for a text that is no phone's."""
+    if udid is not None and not (udid.isascii() and udid.isprintable() and 0 < len(udid) <= _MAX_UDID_LENGTH):
+        raise RemoteProtocolError(f"udid: expected 1 to {_MAX_UDID_LENGTH} printable ASCII characters")
 
 
 def member(key: str, value: object, kind: type[E]) -> E:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
+from usbmux.admin.forward import ForwardRequest, Forwards
+
 SUFFIX: Final = ".admin"
 """Where the admin socket is: beside the daemon's first Unix socket, under its path with this."""
 CLIENTS_A_PAGE: Final = 128
@@ -198,10 +200,10 @@ class Kicked:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The request was not understood; the daemon ends the connection."""
+    """The request was not understood, or cannot be met; the daemon ends the connection."""
 
     error: str
 
 
-Request: TypeAlias = StatusRequest | CaptureRequest | KickRequest
-Answer: TypeAlias = Status | CaptureBegun | Kicked | Refused
+Request: TypeAlias = StatusRequest | CaptureRequest | KickRequest | ForwardRequest
+Answer: TypeAlias = Status | CaptureBegun | Kicked | Forwards | Refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from usbmux.admin.forward import ForwardAddRequest, ForwardListRequest, ForwardRemoveRequest
 from usbmux.admin.message import SUFFIX, CaptureFormat, Status
 from usbmux.client.admin_connection import AdminConnection, CaptureConnection
 from usbmux.client.operations import DEFAULT_TIMEOUT_S
@@ -11,6 +12,9 @@ from usbmux.control.address import UnixAddress
 from usbmux.errors import AddressError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from usbmux.admin.forward import ForwardStatus, KeptForward
     from usbmux.control.address import Address
 
 
@@ -66,3 +70,32 @@ class AdminClient:
         except BaseException:
             connection.close()
             raise
+
+    def add_forwards(self, forwards: Sequence[KeptForward]) -> tuple[ForwardStatus, ...]:
+        """Have the daemon forward local ends to ports of phones, from now on and after every restart.
+
+        Args:
+            forwards: All of them or, if one is impossible, none.
+
+        Returns:
+            Them as they are kept.
+        """
+        with self.connect() as connection:
+            return connection.ask_forwards(ForwardAddRequest(tuple(forwards)))
+
+    def forwards(self) -> tuple[ForwardStatus, ...]:
+        """Return the forwards that the daemon keeps, in the order in which they were added."""
+        with self.connect() as connection:
+            return connection.ask_forwards(ForwardListRequest())
+
+    def remove_forwards(self, listen: Sequence[str]) -> tuple[ForwardStatus, ...]:
+        """Have the daemon forward no more what comes in there.
+
+        Args:
+            listen: As `forwards` tells it; all of them or, if there is none such, none.
+
+        Returns:
+            Those that were removed.
+        """
+        with self.connect() as connection:
+            return connection.ask_forwards(ForwardRemoveRequest(tuple(listen)))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from usbmux.admin.codec import decode_answer, encode_request
+from usbmux.admin.forward import ForwardRequest, Forwards, ForwardStatus
 from usbmux.admin.line_reader import MAX_ANSWER_LENGTH, LineReader
 from usbmux.admin.message import (
     Answer,
@@ -96,6 +97,12 @@ class AdminConnection:
         answer = self._ask(KickRequest(client))
         assert isinstance(answer, Kicked), "the codec gives the answer that belongs to the request"
         return answer.found
+
+    def ask_forwards(self, request: ForwardRequest) -> tuple[ForwardStatus, ...]:
+        """Return the forwards that the request is about."""
+        answer = self._ask(request)
+        assert isinstance(answer, Forwards), "the codec gives the answer that belongs to the request"
+        return answer.forwards
 
     def capture(self, udid: str | None, capture_format: CaptureFormat) -> CaptureConnection:
         """Let the connection become a capture; see `AdminClient.capture`."""

@@ -5,6 +5,7 @@ import select
 import socket
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 from usbmux.client.blocking import Client
@@ -23,17 +24,28 @@ def connect(address: str | None, udid: str | None, port: int, quit_after_s: floa
         port: On the phone.
         quit_after_s: How long the phone may be silent after the end of stdin; None leaves that to the daemon.
     """
+    return join_with_stdio("usbmux", lambda: Client(address).connect(udid, port), quit_after_s)
+
+
+def join_with_stdio(program: str, dial: Callable[[], socket.socket], quit_after_s: float | None) -> int:
+    """Join stdin and stdout with a connection until it ends or nobody reads stdout; see `connect`.
+
+    Args:
+        program: Begins every line on stderr.
+        dial: Makes the connection.
+        quit_after_s: As for `connect`.
+    """
     if not hasattr(select, "poll"):
-        complain("usbmux", "connect needs poll(), which this system lacks; use forward")
+        complain(program, "this needs poll(), which this system lacks; forward a port instead")
         return ExitCode.FAILURE
     if sys.stdin is None or sys.stdout is None:
-        complain("usbmux", "connect needs an open stdin and stdout")
+        complain(program, "this needs an open stdin and stdout")
         return ExitCode.USAGE
-    with Client(address).connect(udid, port) as stream:
+    with dial() as stream:
         pump = StdioPump(stream, sys.stdin.fileno(), sys.stdout.fileno(), quit_after_s)
         pump.run()
     if pump.was_reset:
-        complain("usbmux", "the connection was reset; some of what was sent may not have arrived")
+        complain(program, "the connection was reset; some of what was sent may not have arrived")
         return ExitCode.FAILURE
     return ExitCode.OK
 

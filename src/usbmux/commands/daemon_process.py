@@ -56,6 +56,7 @@ class DaemonProcess:
         self._add_signals()
         async with self._daemon as daemon:
             self._on_started()
+            daemon.listen_for_forwards()
             await daemon.wait_settled(SETTLE_S)
             self._on_ready()
             self._manager.notify("READY=1", self._status())

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from usbmux.control.address import Address, TcpAddress, UnixAddress, parse_address
-from usbmux.daemon.listen_settings import ListenSettings, TlsSettings
+from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.policy import ALL_PORTS, Permission, RecordAccess, Rule
 from usbmux.errors import UsbmuxError
+from usbmux.tls_front import TlsSettings
 
 Table = Mapping[str, object]
 LISTEN_KEYS: Final = {

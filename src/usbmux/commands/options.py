@@ -24,21 +24,32 @@ socket_option = click.option(
 )
 
 
-def device_option(default: str) -> Callable[[F], F]:
+def device_option(default: str, *, may_repeat: bool = False) -> Callable[[F], F]:
     """The option that chooses a phone, see `usbmux.client.selection.select_device`.
 
     Args:
         default: Which it is without the option.
+        may_repeat: Several may be chosen; the parameter is `udids` then.
     """
     return click.option(
         "-u",
         "--udid",
+        "udids" if may_repeat else "udid",
+        multiple=may_repeat,
         envvar="USBMUX_UDID",
         show_envvar=True,
         metavar="UDID",
         shell_complete=_complete_device,
         help=f"The phone: its UDID, a unique beginning of it, or its port such as 1-2.3. Default: {default}.",
     )
+
+
+admin_option = click.option(
+    "--admin-socket",
+    "admin_path",
+    metavar="PATH",
+    help="The daemon's admin socket. Default: beside its other one, at the path of --socket and .admin.",
+)
 
 
 def chosen_address(address: str | None) -> str | None:

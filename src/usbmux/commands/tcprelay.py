@@ -6,10 +6,13 @@ import os
 from collections.abc import Sequence
 
 from usbmux.commands.exits import run_guarded
+from usbmux.commands.forward_report import ForwardReport, ReportStyle
 from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
 from usbmux.errors import AddressError
-from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, DEFAULT_WAIT_S, LOOPBACK
+from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, DEFAULT_WAIT_S
 from usbmux.relay.mapping import PortMapping
+from usbmux.relay.route import LOOPBACK
+from usbmux.relay.routing import Routing
 
 _PROGRAM = "tcprelay"
 _DESCRIPTION = "Forward TCP ports of this computer to ports of an iPhone."
@@ -20,8 +23,8 @@ take the pairs the other way round.)
 
 When it is ready, stdout gets one line for each listening port:
   listening address=127.0.0.1 port=2222 device_port=22 udid=any
-All else goes to stderr. Exit codes: 0 ended by SIGTERM, 1 failure (a port is taken,
-for one), 2 usage, 130 interrupted.
+All else goes to stderr; SIGUSR1 asks for statistics. Exit codes: 0 ended by SIGTERM,
+1 failure (a port is taken, for one), 2 usage, 130 interrupted.
 """
 
 
@@ -44,11 +47,12 @@ def parse(arguments: Sequence[str] | None = None) -> ForwardingOptions:
     given = _parser().parse_args(arguments)
     return ForwardingOptions(
         program=_PROGRAM,
-        mappings=tuple(given.mappings),
+        routing=Routing(
+            tuple(mapping.route(host, given.udid) for mapping in given.mappings for host in given.listen or LOOPBACK)
+        ),
         address=given.socket,
-        udid=given.udid,
-        listen_addresses=tuple(given.listen or LOOPBACK),
         wait_s=given.wait,
+        report=ForwardReport(_PROGRAM, ReportStyle.LINES),
         buffer_size=given.bufsize * 1024,
         is_verbose=given.verbose,
     )

@@ -7,20 +7,22 @@ import click
 
 from usbmux import __version__
 from usbmux.commands.exits import ExitCode
-from usbmux.commands.options import PROGRAM, chosen_address, device_option, run_command, socket_option, udid_option
+from usbmux.commands.forward_commands import forward_group
+from usbmux.commands.options import (
+    PROGRAM,
+    admin_option,
+    chosen_address,
+    device_option,
+    run_command,
+    socket_option,
+    udid_option,
+)
 from usbmux.commands.phone_commands import info_command, pair_command, unpair_command, validate_command
 from usbmux.commands.setup_commands import completion_command, doctor_command, env_command
 
 _EPILOG = (
     "Exit codes: 0 done, 1 failure, 2 usage, 3 no such phone or several fit, 4 no daemon, 5 not paired, "
     "6 refused by the phone, 7 timed out, 130 interrupted."
-)
-
-_admin_option = click.option(
-    "--admin-socket",
-    "admin_path",
-    metavar="PATH",
-    help="The daemon's admin socket. Default: beside its other one, at the path of --socket and .admin.",
 )
 
 
@@ -87,60 +89,12 @@ def connect_command(address: str | None, udid: str | None, quit_after_s: float |
     return run_command(lambda: connect(chosen_address(address), udid, port, quit_after_s))
 
 
-@cli.command("forward")
-@click.argument("pairs", nargs=-1, required=True, metavar="LOCAL:REMOTE...")
-@udid_option
-@click.option(
-    "-l", "--listen", "listen_addresses", multiple=True, metavar="ADDRESS",
-    help="Local address to listen on, may be repeated. Default: 127.0.0.1, so only this computer gets in.",
-)  # fmt: skip
-@click.option(
-    "--wait", "wait_s", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
-    help="How long a connection waits for an absent phone or daemon.",
-)  # fmt: skip
-@click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Report every connection on stderr.")
-@socket_option
-def forward_command(
-    address: str | None,
-    pairs: tuple[str, ...],
-    udid: str | None,
-    listen_addresses: tuple[str, ...],
-    wait_s: float,
-    is_verbose: bool,
-) -> int:
-    """Forward local ports to ports of the phone.
-
-    The pairs have iproxy's order: 2222:22 leads port 2222 of this computer to port 22 of the phone; 0:22 takes any
-    free port. When it is ready, stdout gets a line for each, such as
-    "listening address=127.0.0.1 port=2222 device_port=22 udid=any".
-    """
-    from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
-    from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, LOOPBACK
-    from usbmux.relay.mapping import PortMapping
-
-    def work() -> int:
-        return run_forwarding(
-            ForwardingOptions(
-                program=PROGRAM,
-                mappings=tuple(PortMapping.parse_local_remote(pair) for pair in pairs),
-                address=chosen_address(address),
-                udid=udid,
-                listen_addresses=listen_addresses or LOOPBACK,
-                wait_s=wait_s,
-                buffer_size=DEFAULT_BUFFER_SIZE,
-                is_verbose=is_verbose,
-            )
-        )
-
-    return run_command(work)
-
-
 @cli.command("status")
 @click.option(
     "-l", "--long", "detailed", is_flag=True, help="Also the daemon's clients, and their connections to phones."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@_admin_option
+@admin_option
 @socket_option
 def status_command(address: str | None, admin_path: str | None, detailed: bool, as_json: bool) -> int:
     """Print what the daemon is doing with each phone that is plugged in; for root and the daemon's user."""
@@ -154,7 +108,7 @@ def status_command(address: str | None, admin_path: str | None, detailed: bool, 
 @cli.command("top")
 @click.option("--once", "is_once", is_flag=True, help="One sample, as tables. It takes a second, to see what moves.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line for every sample, until interrupted.")
-@_admin_option
+@admin_option
 @socket_option
 def top_command(address: str | None, admin_path: str | None, is_once: bool, as_json: bool) -> int:
     """Show phones and the programs that use them, live; for root and the daemon's user.
@@ -177,7 +131,7 @@ def top_command(address: str | None, admin_path: str | None, is_once: bool, as_j
 @click.option(
     "-w", "--write", "path", metavar="FILE", help="A pcapng file for Wireshark; - for stdout. Default: lines."
 )
-@_admin_option
+@admin_option
 @socket_option
 def capture_command(address: str | None, admin_path: str | None, udid: str | None, path: str | None) -> int:
     """Write down what crosses between the daemon and its phones, until interrupted; for root and the daemon's user.
@@ -312,6 +266,7 @@ def version_command() -> int:
     return ExitCode.OK
 
 
+cli.add_command(forward_group)
 cli.add_command(pair_command)
 cli.add_command(unpair_command)
 cli.add_command(validate_command)

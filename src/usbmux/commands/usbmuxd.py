@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(choices: Choices) -> int:
     """What reading has not checked: the files that others name."""
-    from usbmux.daemon.tls import server_context
+    from usbmux.tls_front import server_context
 
     try:
         for listen in choices.listen:

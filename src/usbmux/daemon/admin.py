@@ -14,6 +14,7 @@ from usbmux.daemon.admin_link import AdminLink
 from usbmux.daemon.client_table import ClientTable, connections_of
 from usbmux.daemon.counts import Counts
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 
@@ -33,6 +34,7 @@ class AdminServer:
         phones: The phones as they are now.
         clients: The daemon's clients.
         counts: What has happened since the start.
+        forwards: Those that it keeps.
         backlog: How many bytes of a capture may wait for its reader before packets are dropped.
 
     Raises:
@@ -48,10 +50,12 @@ class AdminServer:
         phones: Callable[[], tuple[PhoneStatus, ...]],
         clients: ClientTable,
         counts: Counts,
+        forwards: KeptForwards,
         backlog: int,
     ) -> None:
         self.hub: TraceHub = hub
         self.farewells: Farewells = farewells
+        self.forwards: KeptForwards = forwards
         self.backlog: int = backlog
         self._loop: Final = loop
         self._phones: Final = phones

@@ -8,6 +8,7 @@ from typing import Final, Protocol, assert_never
 
 from usbmux import __version__
 from usbmux.admin.codec import decode_request, encode_answer
+from usbmux.admin.forward import ForwardAddRequest, ForwardListRequest, ForwardRemoveRequest, Forwards
 from usbmux.admin.line_reader import MAX_REQUEST_LENGTH, LineReader
 from usbmux.admin.message import (
     Answer,
@@ -25,8 +26,10 @@ from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.selected_phone import SelectedPhone
 from usbmux.capture.trace_hub import TraceHub, TraceSink
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.forward_listener import in_words
+from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.peer import peer_of
-from usbmux.errors import RemoteProtocolError
+from usbmux.errors import RemoteProtocolError, UsbmuxError
 from usbmux.readiness import Readiness
 
 logger = logging.getLogger("usbmux.daemon.admin")
@@ -59,6 +62,7 @@ class AdminHost(Protocol):
 
     hub: TraceHub
     farewells: Farewells
+    forwards: KeptForwards
     backlog: int
     """How many bytes of a capture may wait for its reader."""
 
@@ -76,6 +80,7 @@ class AdminLink:
     """One connection. Implements `Output`: the socket takes records when the loop has time for it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, host: AdminHost, sock: socket.socket, number: int) -> None:
+        self._loop: Final = loop
         self._host: Final = host
         self._sock: Final = sock
         self._name: Final = f"admin client {number}"
@@ -83,6 +88,8 @@ class AdminLink:
         self._readiness: Final = Readiness(loop, sock, on_readable=self._on_readable, on_writable=self._flush)
         self._output = bytearray()
         self._sink: TraceSink | None = None
+        self._changing: asyncio.Task[None] | None = None
+        """What it asked for and takes its time."""
         self._state = AdminState.ASKING
 
     def start(self) -> None:
@@ -104,6 +111,8 @@ class AdminLink:
 
     def close(self) -> None:
         """End now. What the client's socket takes at once still goes out."""
+        if self._changing is not None:
+            self._changing.cancel()
         self._end()
         self._flush()
         if self._state is not AdminState.CLOSED:
@@ -140,7 +149,7 @@ class AdminLink:
             self._readiness.read(self._state is AdminState.CAPTURING or not self._is_busy())
 
     def _is_busy(self) -> bool:
-        return self._state is not AdminState.ASKING or bool(self._output)
+        return self._state is not AdminState.ASKING or bool(self._output) or self._changing is not None
 
     def _serve_request(self, line: bytes) -> None:
         request = decode_request(line)
@@ -153,8 +162,28 @@ class AdminLink:
             case KickRequest(client):
                 logger.warning("%s (%s): ends client %d", self._name, peer_of(self._sock), client)
                 self._answer(self._host.kick(request))
+            case ForwardListRequest():
+                self._answer(Forwards(self._host.forwards.statuses()))
+            case ForwardAddRequest() | ForwardRemoveRequest():
+                self._changing = self._loop.create_task(self._change_forwards(request))
             case _:
                 assert_never(request)
+
+    async def _change_forwards(self, request: ForwardAddRequest | ForwardRemoveRequest) -> None:
+        forwards = self._host.forwards
+        answer: Answer
+        try:
+            if isinstance(request, ForwardAddRequest):
+                answer = Forwards(await forwards.add(request.forwards))
+            else:
+                answer = Forwards(await forwards.remove(request.listen))
+        except (UsbmuxError, OSError) as error:
+            answer = Refused(in_words(error))
+        logger.info("%s: %s: %s", self._name, request, answer)
+        self._changing = None
+        self._answer(answer)
+        if isinstance(answer, Refused):
+            self._end()
 
     def _answer(self, answer: Answer) -> None:
         self.write(encode_answer(answer), is_vital=True)

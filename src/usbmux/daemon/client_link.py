@@ -30,12 +30,6 @@ REQUEST_TIMEOUT_S: Final = 30.0
 """How long a request may take to arrive, and the first one to begin."""
 REQUESTS_A_TURN: Final = 2
 """Of one client: then the loop looks after the phones and the others."""
-_CONNECT_RESULTS: Final = {
-    CloseCause.REFUSED: ConnectResult.REFUSED,
-    CloseCause.UNANSWERED: ConnectResult.UNANSWERED,
-    CloseCause.LOST: ConnectResult.LOST,
-}
-"""Other ends of a connection that the phone has not answered are ours."""
 
 
 class ClientHost(Protocol):
@@ -269,7 +263,7 @@ class ClientLink:
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`."""
         stream, self._stream = self._stream, None
-        result = _CONNECT_RESULTS.get(cause, ConnectResult.ENDED)
+        result = ConnectResult.of(cause)
         if self._is_finished:
             self._host.counts.connects[result] += 1
             return

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from usbmux.daemon.last_hour import LastHour
 from usbmux.daemon.stalls import Stalls
+from usbmux.mux.events import CloseCause
 
 COUNTED_PHONES: Final = 1024
 """Of so many UDIDs, the last ones attached, there are counts: a device can make up as many as it likes."""
@@ -29,6 +30,14 @@ class ConnectResult(Enum):
     """The phone or its link went away meanwhile."""
     ENDED = "ended"
     """By us: the phone's answer made no sense, or the daemon was ending."""
+
+    @classmethod
+    def of(cls, cause: CloseCause) -> Self:
+        """What it means for a connection that the phone had not accepted yet."""
+        return cls(_RESULTS.get(cause, "ended"))
+
+
+_RESULTS: Final = {CloseCause.REFUSED: "refused", CloseCause.UNANSWERED: "unanswered", CloseCause.LOST: "lost"}
 
 
 class RecordAction(Enum):

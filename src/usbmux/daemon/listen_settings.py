@@ -2,21 +2,10 @@
 
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 
 from usbmux.control.address import Address
 from usbmux.daemon.policy import Permission
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """What a TLS listener needs: who we are, and whose clients are let in. PEM files."""
-
-    certificate: Path
-    """Ours, with the chain behind it."""
-    key: Path
-    client_ca: Path
-    """Clients must show a certificate that one of these has signed."""
+from usbmux.tls_front import TlsSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ import errno
 import logging
 import os
 import socket
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 from usbmux.errors import AddressError
+from usbmux.socket_file import SocketFile, bind_unix
 
 logger = logging.getLogger("usbmux.daemon.listener")
 
@@ -49,7 +49,7 @@ class Listener:
         self._loop: Final = loop
         self._on_client: Final = on_client
         self._retry: asyncio.TimerHandle | None = None
-        self._own_file: tuple[str, int, int] | None = None
+        self._own_file: SocketFile | None = None
         self.refused = 0
         """How many newcomers found no descriptor left."""
         self._refusals_told_at = -REFUSALS_TOLD_S
@@ -58,9 +58,7 @@ class Listener:
                 self._sock = handed
                 self.address: Address = address
             case UnixAddress(path):
-                self._sock = _bind_unix(path, mode, group)
-                status = os.stat(path)
-                self._own_file = (os.path.abspath(path), status.st_dev, status.st_ino)
+                self._sock, self._own_file = bind_unix(path, mode, group)
                 self.address = address
             case TcpAddress():
                 self._sock = _bind_tcp(address)
@@ -88,13 +86,8 @@ class Listener:
             os.close(self._spare)
             self._spare = None
         if self._own_file is not None:
-            path, device, inode = self._own_file
             try:
-                status = os.stat(path)
-                if (status.st_dev, status.st_ino) == (device, inode):
-                    os.unlink(path)
-            except FileNotFoundError:
-                pass
+                self._own_file.remove()
             except OSError as error:
                 logger.warning("cannot remove the socket: %s", error)
 
@@ -145,55 +138,12 @@ class Listener:
             logger.error("%s: no descriptor is left: %d newcomers refused so far", self.address, self.refused)
 
 
-def _bind_unix(path: str, mode: int, group: int | None) -> socket.socket:
-    if not hasattr(socket, "AF_UNIX"):
-        raise AddressError(f"{path}: this platform has no Unix sockets; use host:port")
-    _remove_stale(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(path)
-    except OSError as error:
-        sock.close()
-        # A path that is too long has neither number nor text.
-        raise OSError(
-            error.errno or errno.ENAMETOOLONG, f"cannot listen at {path}: {error.strerror or error}"
-        ) from error
-    try:
-        if group is not None:
-            os.chown(path, -1, group)
-        os.chmod(path, mode)
-    except OSError as error:
-        sock.close()
-        os.unlink(path)
-        raise OSError(error.errno, f"cannot listen at {path}: {error.strerror}") from error
-    return sock
-
-
-def _remove_stale(path: str) -> None:
-    """Remove the socket of a daemon that is no more; refuse to take the place of one that answers."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise OSError(errno.EEXIST, f"cannot listen at {path}: it is there and not a socket")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-        except BlockingIOError:
-            pass  # its queue is full: it lives
-        except OSError as error:
-            raise OSError(error.errno, f"cannot listen at {path}: {error.strerror or error}") from error
-    raise OSError(errno.EADDRINUSE, f"cannot listen at {path}: another daemon answers there")
-
-
 def _bind_tcp(address: TcpAddress) -> socket.socket:
+    # Text would be encoded for international names, by modules that a daemon which serves does not import any more.
+    host = address.host.encode() if address.host.isascii() else address.host
     try:
         family, kind, protocol, _name, sockaddr = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
         raise AddressError(f"cannot listen at {address}: {error.strerror}") from error

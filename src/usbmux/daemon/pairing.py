@@ -13,6 +13,7 @@ from typing import Final
 
 from usbmux.control import property_list
 from usbmux.control.message import MAX_TEXT_LENGTH
+from usbmux.daemon.forward_file import FORWARDS_FILE
 from usbmux.daemon.state_directory import StateDirectory, backup_name
 from usbmux.errors import RemoteProtocolError
 
@@ -122,7 +123,7 @@ def _file_name(record_id: str) -> str:
 
 
 def _is_file_of_records(name: str) -> bool:
-    return name == SYSTEM_FILE or (name.endswith(_SUFFIX) and is_record_id(name.removesuffix(_SUFFIX)))
+    return name in (SYSTEM_FILE, FORWARDS_FILE) or (name.endswith(_SUFFIX) and is_record_id(name.removesuffix(_SUFFIX)))
 
 
 def _buid_in(stored: bytes | None) -> str | None:

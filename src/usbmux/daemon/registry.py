@@ -1,6 +1,6 @@
 """Which phones are there and who wants to know. Decides; the links act."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
@@ -54,6 +54,7 @@ class DeviceRegistry:
     def __init__(self) -> None:
         self._devices: dict[int, AttachedDevice] = {}
         self._subscribers: dict[int, Subscriber] = {}
+        self._waiting: dict[Callable[[], None], None] = {}
         self._last_id = 0
 
     def __iter__(self) -> Iterator[AttachedDevice]:
@@ -72,7 +73,17 @@ class DeviceRegistry:
         )
         self._devices[record.device_id] = AttachedDevice(record, link)
         self._tell(record, Attached(record))
+        for callback in tuple(self._waiting):
+            callback()
         return record
+
+    def call_when_attached(self, callback: Callable[[], None]) -> None:
+        """Call this after each phone that is attached, when it can be connected to and the subscribers know."""
+        self._waiting[callback] = None
+
+    def call_no_more(self, callback: Callable[[], None]) -> None:
+        """Forget what `call_when_attached` was told."""
+        del self._waiting[callback]
 
     def detach(self, device_id: int) -> None:
         """Forget the phone and tell the subscribers."""

@@ -23,20 +23,25 @@ from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.forward_file import ForwardFile
+from usbmux.daemon.forward_listener import ForwardListener
+from usbmux.daemon.forwarded_client import ForwardedClient
+from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.pass_through import PassThrough
 from usbmux.daemon.patience import Patience
-from usbmux.daemon.peer import UNKNOWN, Peer, unix_peer_of
+from usbmux.daemon.peer import UNKNOWN, Peer, peer_of, unix_peer_of
 from usbmux.daemon.policy import Permission, Policy, Rule
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.daemon.socket_watch import SocketWatch, make_socket_watch
-from usbmux.daemon.tls import TlsFront, check_exposure, server_context
+from usbmux.daemon.tls import check_exposure
 from usbmux.daemon.unread import Unread
 from usbmux.mux.segment_packet import HEADERS_LENGTH
+from usbmux.tls_front import TlsFront, server_context
 from usbmux.usb.pipe import UsbBus
 
 if TYPE_CHECKING:
@@ -51,7 +56,7 @@ _SHUTTING_DOWN: Final = "usbmuxd is shutting down"
 class Daemon:
     """Serves the phones of some buses to local programs. Lives in one event loop.
 
-    `start`, then `close`; or use it as an asynchronous context manager. Implements `ClientHost`.
+    `start`, then `close`; or use it as an asynchronous context manager. Implements `ClientHost` and `ForwardHost`.
     """
 
     def __init__(self, settings: DaemonSettings, buses: Sequence[UsbBus]) -> None:
@@ -63,6 +68,7 @@ class Daemon:
         self.answerer: RequestAnswerer = RequestAnswerer(self.registry, self._pair_records, self.counts)
         self.hub: Final = TraceHub()
         """Where traces of the phones' links are added and removed, at any time."""
+        self._forwards: KeptForwards | None = None
         self._settings: Final = settings
         self._buses: Final = tuple(TracedBus(bus, self.hub) for bus in buses)
         self._admin: AdminServer | None = None
@@ -114,8 +120,11 @@ class Daemon:
         try:
             for settings in self._settings.listen:
                 self._listeners.append(self._listener(settings))
+            file = ForwardFile(self._settings.pair_record_directory)
+            self._forwards = KeptForwards(self._loop, file, self.registry, self.clients, self._forwarded_client_arrived)
+            self._forwards.load()
             if self._settings.admin_listen is not None:
-                self._admin = self._admin_server(self._settings.admin_listen)
+                self._admin = self._admin_server(self._settings.admin_listen, self._forwards)
             if self._settings.metrics_listen is not None:
                 self._metrics = self._metrics_server(self._settings.metrics_listen)
             for bus in self._buses:
@@ -141,6 +150,11 @@ class Daemon:
         for listener in self._listeners:
             listener.start()
 
+    def listen_for_forwards(self) -> None:
+        """Take up the forwards that were kept, once the rights are given up that they must not have."""
+        assert self._forwards is not None, "started before"
+        self._forwards.listen()
+
     def rescan(self) -> None:
         """Look for phones that a bus did not report."""
         for bus in self._buses:
@@ -161,6 +175,9 @@ class Daemon:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        forwards, self._forwards = self._forwards, None
+        if forwards is not None:
+            forwards.stop_listening()
         admin, self._admin = self._admin, None
         if admin is not None:
             admin.stop_listening()
@@ -171,7 +188,7 @@ class Daemon:
             if isinstance(owner, ClientLink):
                 owner.close(_SHUTTING_DOWN)
         for owner in [client.owner for client in self.clients]:
-            if isinstance(owner, PassThrough):
+            if isinstance(owner, PassThrough | ForwardedClient):
                 owner.close(_SHUTTING_DOWN)
         if self._preflight is not None:
             await self._preflight.close()
@@ -184,6 +201,8 @@ class Daemon:
             await bus.close()
         if admin is not None:
             admin.close()
+        if forwards is not None:
+            forwards.close()
         self.watch.close()
         self.patience.close()
         self.farewells.close()
@@ -201,7 +220,7 @@ class Daemon:
             front = TlsFront(
                 self._loop,
                 server_context(settings.tls),
-                self.complaints,
+                partial(self.complaints.warn, UNKNOWN, "%s"),
                 lambda sock: self._client_arrived(sock, UNKNOWN, listener.address, settings.permission),
             )
             self._fronts.append(front)
@@ -211,9 +230,10 @@ class Daemon:
         )
         return listener
 
-    def _admin_server(self, listen: ListenSettings) -> AdminServer:
+    def _admin_server(self, listen: ListenSettings, forwards: KeptForwards) -> AdminServer:
         phones, backlog = self._attendant.statuses, self._settings.capture_backlog
-        return AdminServer(self._loop, listen, self.hub, self.farewells, phones, self.clients, self.counts, backlog)
+        clients, counts = self.clients, self.counts
+        return AdminServer(self._loop, listen, self.hub, self.farewells, phones, clients, counts, forwards, backlog)
 
     def _made_preflight(self) -> "Preflight":
         from usbmux.daemon.preflight import Preflight  # here, because without it no daemon needs TLS with phones
@@ -245,25 +265,44 @@ class Daemon:
     # Clients
 
     def _client_arrived(self, sock: socket.socket, peer: Peer, address: Address, permission: Permission | None) -> None:
+        if (number := self._admit(sock, peer)) is not None:
+            client = ClientLink(self._loop, self, sock, number, peer, self._policy.view(peer, permission))
+            self.clients.add(ServedClient(number, peer, address, time.monotonic(), client))
+            client.start()
+
+    def _admit(self, sock: socket.socket, peer: Peer) -> int | None:
+        """A number for the newcomer, unless there are too many."""
         self._last_number += 1
         refusal = self._admission.admit(peer.uid)
-        if refusal is not None:
-            self.complaints.warn(peer, "refused a client (%s): %s", peer, refusal)
-            sock.close()
-            return
-        client = ClientLink(self._loop, self, sock, self._last_number, peer, self._policy.view(peer, permission))
-        self.clients.add(ServedClient(client.number, peer, address, time.monotonic(), client))
-        client.start()
+        if refusal is None:
+            return self._last_number
+        self.complaints.warn(peer, "refused a client (%s): %s", peer, refusal)
+        sock.close()
+        return None
 
     def client_ended(self, client: ClientLink) -> None:
         """See `ClientHost`."""
-        self.clients.remove(client.number)
-        self._admission.release(client.peer.uid)
+        self._client_ended(client.number, client.peer)
+
+    def _client_ended(self, number: int, peer: Peer) -> None:
+        self.clients.remove(number)
+        self._admission.release(peer.uid)
 
     def client_connected(
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
     ) -> None:
         """See `ClientHost`."""
+        self._join(client, sock, stream, greeting=greeting, early=early)
+
+    def _join(
+        self,
+        client: ClientLink | ForwardedClient,
+        sock: socket.socket,
+        stream: DeviceStream,
+        *,
+        greeting: bytes,
+        early: bytes,
+    ) -> None:
         if logger.isEnabledFor(logging.INFO):
             fields = {"client": client.number, "peer": client.peer, "udid": stream.udid}
             logger.info("%s: connected to %s", client, stream, extra=fields)
@@ -278,12 +317,28 @@ class Daemon:
             greeting=greeting,
             early=early,
             linger_s=self._settings.mux.linger_s,
-            on_end=partial(self._stream_ended, client.number, client.peer.uid),
+            on_end=partial(self._stream_ended, client.number, client.peer),
         )
         self.clients.hand_over(client.number, pass_through)
         pass_through.start()
 
-    def _stream_ended(self, number: int, uid: int | None, traffic: Traffic) -> None:
+    def _stream_ended(self, number: int, peer: Peer, traffic: Traffic) -> None:
         self.counts.stream_ended(traffic, time.monotonic())
-        self.clients.remove(number)
-        self._admission.release(uid)
+        self._client_ended(number, peer)
+
+    # Programs that come by kept forwards
+
+    def _forwarded_client_arrived(self, forward: ForwardListener, sock: socket.socket) -> None:
+        peer, kept = peer_of(sock), forward.kept
+        if (number := self._admit(sock, peer)) is not None:
+            client = ForwardedClient(self._loop, self, sock, number, peer, kept.udid, kept.port)
+            self.clients.add(ServedClient(number, peer, forward.address, time.monotonic(), client))
+            client.start()
+
+    def forwarded_client_connected(self, client: ForwardedClient, sock: socket.socket, stream: DeviceStream) -> None:
+        """See `ForwardHost`."""
+        self._join(client, sock, stream, greeting=b"", early=b"")
+
+    def forwarded_client_ended(self, client: ForwardedClient) -> None:
+        """See `ForwardHost`."""
+        self._client_ended(client.number, client.peer)

@@ -1,4 +1,4 @@
-"""Connections to a port of one phone, wherever and whenever it is plugged in."""
+"""Connections to ports of phones, wherever and whenever they are plugged in."""
 
 import asyncio
 import logging
@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 from usbmux.client.aio import AsyncClient
 from usbmux.client.device import DeviceAttached
+from usbmux.client.selection import select_device
 from usbmux.errors import DaemonUnavailableError, DeviceNotFoundError, UsbmuxError
+from usbmux.relay.route import PhoneSelect
 
 _log = logging.getLogger("usbmux.relay")
 
@@ -17,49 +19,57 @@ _LONGEST_RETRY_S = 1.0
 
 
 class Dialer:
-    """Connects to one phone; if it or the daemon is away, waits for it.
+    """Connects to phones; if one or the daemon is away, waits for it.
 
-    Nothing is remembered between calls: the phone is looked up anew each time, because its number changes with every
+    Nothing is remembered between calls: a phone is looked up anew each time, because its number changes with every
     replug. While at least one call waits, one listening connection to the daemon is open.
 
     Args:
         client: Where to ask.
-        udid: The phone as in `AsyncClient.device`, or None for the only one.
         wait_s: How long one call waits for the phone; 0 does not wait.
     """
 
-    def __init__(self, client: AsyncClient, *, udid: str | None, wait_s: float) -> None:
+    def __init__(self, client: AsyncClient, *, wait_s: float) -> None:
         self._client = client
-        self._udid = udid
         self._wait_s = wait_s
         self._news = asyncio.Event()
         self._waiting_count = 0
         self._watch_task: asyncio.Task[None] | None = None
 
-    async def dial(self, port: int) -> socket.socket:
-        """Return a non-blocking socket that leads to the port of the phone.
+    async def dial(self, udid: str | None, port: int, select: PhoneSelect = select_device) -> socket.socket:
+        """Return a non-blocking socket that leads to the port of the phone, or of the only one for None.
+
+        Args:
+            udid: All of it, or a unique beginning.
+            port: Of the phone.
+            select: How the phone is found among those that are there.
 
         Raises:
             DeviceNotFoundError, DaemonUnavailableError: It did not come in time.
             UsbmuxError, OSError: It cannot be done, and waiting would not help.
         """
         try:
-            return await self._client.connect_socket(self._udid, port)
+            return await self._try(udid, port, select)
         except (DeviceNotFoundError, DaemonUnavailableError) as error:
             if self._wait_s <= 0:
                 raise
             _log.info("%s; waiting up to %g s", error, self._wait_s)
         async with self._watching():
-            return await self._dial_when_news(port)
+            return await self._dial_when_news(udid, port, select)
 
-    async def _dial_when_news(self, port: int) -> socket.socket:
+    async def _try(self, udid: str | None, port: int, select: PhoneSelect) -> socket.socket:
+        if select is select_device:  # which the client does itself, on the connection that becomes the stream
+            return await self._client.connect_socket(udid, port)
+        return await self._client.connect_socket(select(await self._client.devices(), udid), port)
+
+    async def _dial_when_news(self, udid: str | None, port: int, select: PhoneSelect) -> socket.socket:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._wait_s
         while True:
             # Taken before the attempt, so that what happens during the attempt is not missed.
             news = self._news
             try:
-                return await self._client.connect_socket(self._udid, port)
+                return await self._try(udid, port, select)
             except (DeviceNotFoundError, DaemonUnavailableError):
                 try:
                     await asyncio.wait_for(news.wait(), deadline - loop.time())

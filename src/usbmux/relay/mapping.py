@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
+from usbmux.control.address import TcpAddress
 from usbmux.errors import AddressError
+from usbmux.relay.route import LOOPBACK, Route
 
 _HIGHEST_PORT = 65535
 _REMOTE_LOCAL_FORM = "REMOTE[:LOCAL]: write 22:2222 to reach port 22 of the phone through port 2222 of this computer"
@@ -18,6 +20,10 @@ class PortMapping:
     """1 to 65535."""
     local_port: int
     """0 to 65535; 0 lets the system choose."""
+
+    def route(self, host: str = LOOPBACK[0], udid: str | None = None) -> Route:
+        """The way from that address of this computer to that phone, or to the only one."""
+        return Route(TcpAddress(host, self.local_port), self.device_port, udid)
 
     @classmethod
     def parse_remote_local(cls, text: str) -> Self:
