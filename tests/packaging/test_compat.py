@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.packaging.tools import PROJECT, run
+from tests.packaging.wheel import Environment
 from usbmux import __version__
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def built(project: Path, folder: Path) -> Path:
 
 
 def test_versions_are_those_of_usbmux() -> None:
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["compat"] == [f"usbmux-compat=={__version__}"]
     project = tomllib.loads((COMPAT / "pyproject.toml").read_text())["project"]
     assert project["version"] == __version__
     assert project["dependencies"] == [f"usbmux=={__version__}"]
@@ -49,15 +52,21 @@ def test_usbmux_itself_installs_neither_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_compat_is_installed_both_names_are_our_commands(tmp_path: Path) -> None:
-    wheel = built(COMPAT, tmp_path)
-    assert commands_in(wheel).keys() == NAMES
-    assert {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()} == {
+def test_extra_is_asked_for_both_names_are_our_commands(tmp_path: Path) -> None:
+    compat, usbmux = built(COMPAT, tmp_path / "compat"), built(PROJECT, tmp_path / "usbmux")
+    assert commands_in(compat).keys() == NAMES
+    assert {name.partition("/")[0] for name in zipfile.ZipFile(compat).namelist()} == {
         f"usbmux_compat-{__version__}.dist-info"
     }
-    prefix = tmp_path / "prefix"
-    options = ["--no-index", "--no-deps", "--disable-pip-version-check"]
-    outcome = run(sys.executable, "-m", "pip", "install", *options, "--prefix", prefix, wheel, within_s=100)
+    environment = Environment(tmp_path / "environment", usbmux)
+    links = {"PIP_FIND_LINKS": f"{usbmux.parent} {compat.parent}"}
+    outcome = run("env", *pairs(environment.variables | links), "python", "-m", "pip", "install", "usbmux[compat]")
     assert outcome.returncode == 0, outcome.stderr
+    assert {"usbmux", "usbmux_compat"} <= environment.packages
     for name in NAMES:
-        assert run(prefix / "bin" / name, "-v").stdout == f"{name} (usbmux {__version__})\n"
+        outcome = run("env", *pairs(environment.variables), name, "-v")
+        assert outcome.stdout == f"{name} (usbmux {__version__})\n", outcome.stderr
+
+
+def pairs(variables: dict[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in variables.items()]

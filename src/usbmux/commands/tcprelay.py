@@ -17,14 +17,14 @@ from usbmux.relay.routing import Routing
 _PROGRAM = "tcprelay"
 _DESCRIPTION = "Forward TCP ports of this computer to ports of an iPhone."
 _EPILOG = """\
-The phone's port comes first: "tcprelay 22:2222 5900:2223" leads port 2222 of this
-computer to port 22 of the phone, and 2223 to 5900. (iproxy and "usbmux forward"
-take the pairs the other way round.)
+The phone's port comes first: "tcprelay 22:2222 5900:2223" leads port 2222 of
+this computer to port 22 of the phone, and 2223 to 5900. (iproxy and "usbmux
+forward" take the pairs the other way round.)
 
 When it is ready, stdout gets one line for each listening port:
   listening address=127.0.0.1 port=2222 device_port=22 udid=any
-All else goes to stderr; SIGUSR1 asks for statistics. Exit codes: 0 ended by SIGTERM,
-1 failure (a port is taken, for one), 2 usage, 130 interrupted.
+All else goes to stderr; SIGUSR1 asks for statistics. Exit codes: 0 ended by
+SIGTERM, 1 failure (a port is taken, for one), 2 usage, 130 interrupted.
 """
 
 
