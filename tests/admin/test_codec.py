@@ -21,6 +21,8 @@ from usbmux.admin.message import (
     ClientStatus,
     ConnectionState,
     ConnectionStatus,
+    Kicked,
+    KickRequest,
     PhoneState,
     PhoneStatus,
     Refused,
@@ -35,8 +37,10 @@ Record = TypeVar("Record")
 numbers = st.integers(0, 2**63)
 udids = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=64)
 parts = st.lists(st.sampled_from(StatusPart), unique=True).map(tuple)
-requests = st.builds(StatusRequest, parts=parts, after=numbers) | st.builds(
-    CaptureRequest, udid=st.none() | udids, format=st.sampled_from(CaptureFormat)
+requests = (
+    st.builds(StatusRequest, parts=parts, after=numbers)
+    | st.builds(CaptureRequest, udid=st.none() | udids, format=st.sampled_from(CaptureFormat))
+    | st.builds(KickRequest, client=numbers)
 )
 phones = st.builds(
     PhoneStatus,
@@ -49,6 +53,9 @@ phones = st.builds(
     attach_count=numbers,
     last_error=st.none() | st.text(),
     next_try_s=st.none() | st.floats(0, 60),
+    reconnects_last_hour=numbers,
+    bytes_to_phone=numbers,
+    bytes_from_phone=numbers,
 )
 seconds = st.floats(0, 1e9)
 clients = st.builds(
@@ -98,17 +105,30 @@ def statuses(draw: st.DrawFn) -> Status:
     )
 
 
-answers = statuses() | st.just(CaptureBegun()) | st.builds(Refused, error=st.text())
+answers = (
+    statuses() | st.just(CaptureBegun()) | st.builds(Kicked, found=st.booleans()) | st.builds(Refused, error=st.text())
+)
 documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
 keys = st.sampled_from(
-    ["command", "udid", "format", "parts", "after", "ok", "error", "version", "phones", "clients", "other"]
+    ["command", "udid", "format", "parts", "after", "client", "ok", "error", "found", "version", "phones", "other"]
 )
 values = documents | st.sampled_from(
-    ["status", "capture", "pcapng", True, False, [{}], [{"state": "attached"}], ["phones"], ["clients", "connections"]]
+    [
+        "status",
+        "capture",
+        "kick",
+        "pcapng",
+        True,
+        False,
+        [{}],
+        [{"state": "attached"}],
+        ["phones"],
+        ["clients", "connections"],
+    ]
 )
 
 
@@ -125,8 +145,13 @@ def test_any_answer_there_and_back_is_the_same(answer: Answer) -> None:
     line = encode_answer(answer)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    request = StatusRequest(answer.parts) if isinstance(answer, Status) else CaptureRequest()
-    assert decode_answer(line[:-1], request) == answer
+    assert decode_answer(line[:-1], request_of(answer)) == answer
+
+
+def request_of(answer: Answer) -> Request:
+    if isinstance(answer, Status):
+        return StatusRequest(answer.parts)
+    return KickRequest(1) if isinstance(answer, Kicked) else CaptureRequest()
 
 
 def test_capture_without_its_options_is_of_all_phones_as_pcapng() -> None:
@@ -152,6 +177,7 @@ def test_any_line_is_read_or_refused_in_one_printable_line(line: bytes) -> None:
         decode_request,
         lambda line: decode_answer(line, StatusRequest(tuple(StatusPart))),
         lambda line: decode_answer(line, CaptureRequest()),
+        lambda line: decode_answer(line, KickRequest(1)),
     ):
         try:
             read(line)
@@ -173,13 +199,16 @@ def test_any_line_is_read_or_refused_in_one_printable_line(line: bytes) -> None:
         ('{"command": "capture", "udid": "a\\nb"}', "udid: expected 1 to 64 printable ASCII characters"),
         ('{"command": "capture", "udid": "%s"}' % ("a" * 65), "udid: expected 1 to 64 printable ASCII characters"),
         ('{"command": "capture", "udid": true}', "udid: expected str, found true"),
+        ('{"command": "kick"}', "client: expected int, found null"),
+        ('{"command": "kick", "client": true}', "client: expected int, found true"),
+        ('{"command": "kick", "client": 1, "why": 2}', '"why": unknown key; expected command, client'),
         (
             '{"command": {}}',
-            "command: expected status, capture, forward-add, forward-list or forward-remove, found an object",
+            "command: expected status, capture, kick, forward-add, forward-list or forward-remove, found an object",
         ),
         (
             '{"command": "%s"}' % ("x" * 99),
-            'command: expected status, capture, forward-add, forward-list or forward-remove, found "'
+            'command: expected status, capture, kick, forward-add, forward-list or forward-remove, found "'
             + "x" * 63
             + " ...",
         ),

@@ -16,6 +16,7 @@ from usbmux.admin.message import (
     ClientStatus,
     ConnectionState,
     ConnectionStatus,
+    Kicked,
     PhoneState,
     PhoneStatus,
     Refused,
@@ -62,22 +63,23 @@ def serving(folder: Path, *serves: Callable[[socket.socket], None]) -> Iterator[
         assert not thread.is_alive()
 
 
-def answering(answer: bytes, requests: list[bytes] | None = None) -> Callable[[socket.socket], None]:
-    """Answers in pieces, and keeps the request."""
+def answering(*answers: bytes, requests: list[bytes] | None = None) -> Callable[[socket.socket], None]:
+    """Answers one request after the other, in pieces, and keeps the requests."""
 
     def serve(connection: socket.socket) -> None:
-        request = connection.recv(1000)
-        if requests is not None:
-            requests.append(request)
-        for start in range(0, len(answer), 7):
-            connection.sendall(answer[start : start + 7])
+        for answer in answers:
+            request = connection.recv(1000)
+            if requests is not None:
+                requests.append(request)
+            for start in range(0, len(answer), 7):
+                connection.sendall(answer[start : start + 7])
 
     return serve
 
 
 def test_status_is_asked_for_and_read(tmp_path: Path) -> None:
     requests: list[bytes] = []
-    with serving(tmp_path, answering(encode_answer(STATUS), requests)) as address:
+    with serving(tmp_path, answering(encode_answer(STATUS), requests=requests)) as address:
         assert AdminClient(address).status() == STATUS
     assert requests == [b'{"command": "status"}\n']
 
@@ -90,10 +92,10 @@ def page(*numbers: int, next_after: int | None) -> bytes:
     return encode_answer(Status("9", (), clients, connections, next_after, (*StatusPart,)[1:]))
 
 
-def test_status_with_everything_is_asked_for_all_pages_are_read(tmp_path: Path) -> None:
+def test_status_with_everything_is_asked_for_all_pages_are_read_over_one_connection(tmp_path: Path) -> None:
     requests: list[bytes] = []
     answers = [encode_answer(STATUS), page(1, 2, next_after=2), page(5, next_after=5), page(next_after=None)]
-    with serving(tmp_path, *(answering(answer, requests) for answer in answers)) as address:
+    with serving(tmp_path, answering(*answers, requests=requests)) as address:
         status = AdminClient(address).status(detailed=True)
     assert status.phones == STATUS.phones
     assert [client.number for client in status.clients] == [1, 2, 5]
@@ -110,10 +112,42 @@ def test_status_with_everything_is_asked_for_all_pages_are_read(tmp_path: Path) 
 def test_pages_of_a_status_never_end_error(tmp_path: Path) -> None:
     answers = [encode_answer(STATUS), page(1, 2, next_after=2), page(2, next_after=2)]
     with (
-        serving(tmp_path, *map(answering, answers)) as address,
+        serving(tmp_path, answering(*answers)) as address,
         pytest.raises(RemoteProtocolError, match="next_after: expected more than 2, found 2"),
     ):
         AdminClient(address).status(detailed=True)
+
+
+def test_connection_is_kept_questions_go_one_after_the_other(tmp_path: Path) -> None:
+    requests: list[bytes] = []
+    answers = [encode_answer(STATUS), encode_answer(Kicked(True)), encode_answer(Kicked(False)), encode_answer(STATUS)]
+    with (
+        serving(tmp_path, answering(*answers, requests=requests)) as address,
+        AdminClient(address).connect() as connection,
+    ):
+        assert connection.status() == STATUS
+        assert [connection.kick(number) for number in (3, 4)] == [True, False]
+        assert connection.status() == STATUS
+    assert requests[1:3] == [b'{"command": "kick", "client": 3}\n', b'{"command": "kick", "client": 4}\n']
+
+
+def test_client_is_to_be_ended_it_is_asked_for(tmp_path: Path) -> None:
+    with serving(tmp_path, answering(encode_answer(Kicked(True)))) as address:
+        assert AdminClient(address).kick(3) is True
+
+
+def test_connection_is_interrupted_from_another_thread_the_question_fails(tmp_path: Path) -> None:
+    def serve(connection: socket.socket) -> None:
+        assert connection.recv(1000)
+        admin.interrupt()
+        assert connection.recv(1000) == b""
+
+    with serving(tmp_path, serve) as address, AdminClient(address).connect() as admin:
+        with pytest.raises(DaemonUnavailableError, match="hung up"):
+            admin.status()
+        admin.interrupt()
+        with pytest.raises(DaemonUnavailableError, match="hung up"):
+            admin.status()
 
 
 def test_capture_begins_with_the_answer_nothing_behind_it_is_lost(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_daemon_imports_what_it_needs_only_before_it_is_ready(tmp_path: Path) ->
         process.wait_for_line("^usbmuxd ready")
         modules = imported(process.output)
     assert unwanted(modules, NOT_FOR_A_DAEMON) == set()
-    assert len(ours(modules)) <= 129
+    assert len(ours(modules)) <= 130
     assert len(modules) <= 324
 
 
@@ -129,6 +129,14 @@ def test_help_of_simulate_imports_nothing_that_simulates() -> None:
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
     assert "virtual iPhones" in done.stdout
     names = (*NOT_FOR_LIST, "usbmux.client", "usbmux.commands.simulate")
+    assert unwanted(imported(done.stderr), names) == set()
+
+
+def test_help_of_top_imports_nothing_of_it() -> None:
+    command = [sys.executable, *TELL, "-m", "usbmux", "top", "--help"]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert "Keys: " in done.stdout
+    names = (*NOT_FOR_LIST, "rich", "textual", "usbmux.client", "usbmux.commands.top")
     assert unwanted(imported(done.stderr), names) == set()
 
 

@@ -157,14 +157,6 @@ def test_everything_is_wanted_clients_and_connections_are_tables_of_their_own(
     ]
 
 
-@pytest.mark.parametrize(
-    ("age_s", "shown"),
-    [(0.4, "0 s"), (59.4, "59 s"), (60, "1.0 min"), (5400, "1.5 h"), (86400, "1.0 d"), (8640000, "100.0 d")],
-)
-def test_age_is_shown_in_the_unit_that_fits(age_s: float, shown: str) -> None:
-    assert status_module._age(age_s) == shown
-
-
 @pytest.mark.asyncio
 async def test_everything_as_json_is_one_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(tmp_path, monkeypatch, SimulatedPhone(UDID, ports={7: echo})):

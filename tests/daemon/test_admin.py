@@ -87,6 +87,9 @@ async def test_phone_is_attached_status_says_all_of_it(serve: Serve) -> None:
                 "attach_count": 1,
                 "last_error": None,
                 "next_try_s": None,
+                "reconnects_last_hour": 0,
+                "bytes_to_phone": 0,
+                "bytes_from_phone": 0,
             }
         ],
     }
@@ -111,6 +114,7 @@ async def test_phone_is_replugged_attachments_are_counted_over_it(serve: Serve) 
     await harness.attached()
     (status,) = await phones()
     assert (status["state"], status["device_id"], status["attach_count"]) == ("attached", 2, 2)
+    assert status["reconnects_last_hour"] == 1
 
 
 def silent_phone() -> SimulatedPhone:
@@ -166,7 +170,7 @@ async def test_client_shuts_down_behind_its_request_answer_and_end_come(serve: S
         (b"{}\n", "command: missing"),
         (
             b'{"command": "reboot"}\n',
-            'command: expected status, capture, forward-add, forward-list or forward-remove, found "reboot"',
+            'command: expected status, capture, kick, forward-add, forward-list or forward-remove, found "reboot"',
         ),
         (b'{"command": "status", "verbose": true}\n', '"verbose": unknown key'),
         (b'{"command": "capture", "udid": 5}\n', "udid: expected str, found 5"),

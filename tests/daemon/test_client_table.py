@@ -24,6 +24,9 @@ class FixedOwner:
             return None
         return ConnectionStatus(client, "U", 62078, client, ConnectionState.ESTABLISHED, now, send_room=0)
 
+    def close(self, reason: str) -> None:
+        raise AssertionError("nobody ends it here")
+
 
 ASKS = FixedOwner(ClientActivity.REQUEST)
 STREAMS = FixedOwner(ClientActivity.STREAM)
@@ -95,3 +98,10 @@ def test_client_is_known_to_the_kernel_its_status_says_who_it_is() -> None:
 
 def test_states_of_a_connection_have_the_names_of_the_engine() -> None:
     assert [state.name for state in ConnectionState] == [state.name for state in TcpState]
+
+
+def test_client_is_looked_for_it_is_found_while_it_is_served() -> None:
+    table = table_of(1, 2)
+    assert table.find(2) is not None
+    table.remove(2)
+    assert table.find(2) is None

@@ -12,6 +12,8 @@ from usbmux.admin.message import (
     CaptureBegun,
     CaptureFormat,
     CaptureRequest,
+    Kicked,
+    KickRequest,
     Refused,
     Request,
     Status,
@@ -22,7 +24,7 @@ from usbmux.admin.records import Record, read_client, read_connection, read_phon
 from usbmux.errors import RemoteProtocolError
 
 _PLAIN_STATUS: Final = StatusRequest()
-_COMMANDS: Final = f"status, capture, {forward_codec.ADD}, {forward_codec.LIST} or {forward_codec.REMOVE}"
+_COMMANDS: Final = f"status, capture, kick, {forward_codec.ADD}, {forward_codec.LIST} or {forward_codec.REMOVE}"
 
 
 def encode_request(request: Request) -> bytes:
@@ -37,6 +39,8 @@ def encode_request(request: Request) -> bytes:
             return _line(document)
         case CaptureRequest(udid, capture_format):
             return _line({"command": "capture", "udid": udid, "format": capture_format.value})
+        case KickRequest(client):
+            return _line({"command": "kick", "client": client})
         case ForwardAddRequest() | ForwardListRequest() | ForwardRemoveRequest():
             return _line(forward_codec.forward_request_document(request))
         case _:
@@ -55,6 +59,9 @@ def decode_request(line: bytes) -> Request:
             return _status_request(fields)
         case "capture":
             return _capture_request(fields)
+        case "kick":
+            check_keys(fields, ("command", "client"))
+            return KickRequest(take(fields, "client", int))
         case forward_codec.ADD:
             return forward_codec.read_forward_add(fields)
         case forward_codec.LIST:
@@ -76,6 +83,8 @@ def encode_answer(answer: Answer) -> bytes:
             return _line({"ok": True, **forward_codec.forwards_document(answer)})
         case CaptureBegun():
             return _line({"ok": True})
+        case Kicked(found):
+            return _line({"ok": True, "found": found})
         case Refused(error):
             return _line({"ok": False, "error": error})
         case _:
@@ -115,6 +124,8 @@ def decode_answer(line: bytes, request: Request) -> Answer:
             return _status(fields, parts)
         case CaptureRequest():
             return CaptureBegun()
+        case KickRequest():
+            return Kicked(take(fields, "found", bool))
         case ForwardAddRequest() | ForwardListRequest() | ForwardRemoveRequest():
             return forward_codec.read_forwards(fields)
         case _:

@@ -44,6 +44,11 @@ class PhoneStatus:
     """Why it was not, or not any longer, attached, if that happened since it was plugged in."""
     next_try_s: float | None = None
     """Seconds until it is tried again, while it is quarantined."""
+    reconnects_last_hour: int = 0
+    """How often in the last hour, to the minute, a phone of this UDID was attached again."""
+    bytes_to_phone: int = 0
+    """Of clients' data, by all connections to a phone of this UDID since the daemon started."""
+    bytes_from_phone: int = 0
 
 
 class ClientActivity(Enum):
@@ -155,6 +160,14 @@ class CaptureRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class KickRequest:
+    """Asks for a `Kicked`: a client is to be ended, with its connection to a phone."""
+
+    client: int
+    """Its number."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The daemon as it is now."""
 
@@ -178,11 +191,19 @@ class CaptureBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class Kicked:
+    """The client is gone."""
+
+    found: bool
+    """Whether it was there until now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The request was not understood, or cannot be met; the daemon ends the connection."""
 
     error: str
 
 
-Request: TypeAlias = StatusRequest | CaptureRequest | ForwardRequest
-Answer: TypeAlias = Status | CaptureBegun | Forwards | Refused
+Request: TypeAlias = StatusRequest | CaptureRequest | KickRequest | ForwardRequest
+Answer: TypeAlias = Status | CaptureBegun | Kicked | Forwards | Refused

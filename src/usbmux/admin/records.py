@@ -39,6 +39,9 @@ def read_phone(fields: Fields) -> PhoneStatus:
         attach_count=take(fields, "attach_count", int),
         last_error=take_optional(fields, "last_error", str),
         next_try_s=None if fields.get("next_try_s") is None else take_seconds(fields, "next_try_s"),
+        reconnects_last_hour=take(fields, "reconnects_last_hour", int),
+        bytes_to_phone=take(fields, "bytes_to_phone", int),
+        bytes_from_phone=take(fields, "bytes_from_phone", int),
     )
 
 

@@ -1,8 +1,6 @@
 """``usbmux capture``: what crosses between a running daemon and its phones."""
 
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,15 +9,16 @@ from typing import Final
 from usbmux.admin.message import CaptureFormat
 from usbmux.capture.output import STANDARD_OUTPUT
 from usbmux.capture.pcapng_reader import PcapngReader
-from usbmux.client.admin import AdminClient, CaptureConnection
+from usbmux.client.admin import AdminClient
+from usbmux.client.admin_connection import CaptureConnection
 from usbmux.client.device import Device
 from usbmux.client.selection import select_device
+from usbmux.commands.capture_file import opened, write_all
 from usbmux.commands.exits import LONGEST_WAIT_S, ExitCode, complain
-from usbmux.errors import DaemonUnavailableError, UsbmuxError
+from usbmux.errors import DaemonUnavailableError
 
 _PROGRAM: Final = "usbmux"
 _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_MODE: Final = 0o600
 
 
 def capture(client: AdminClient, udid: str | None, path: str | None) -> int:
@@ -38,14 +37,14 @@ def capture(client: AdminClient, udid: str | None, path: str | None) -> int:
     reader = PcapngReader() if path else None
     with (
         client.capture(udid, CaptureFormat.PCAPNG if path else CaptureFormat.LINES) as connection,
-        _open(path or STANDARD_OUTPUT) as descriptor,
+        opened(path or STANDARD_OUTPUT) as descriptor,
         _ended_by_signal(connection) as was_ended,
     ):
         complain(_PROGRAM, f"capturing {udid or 'all phones'}; Ctrl-C ends it")
         while (data := connection.read(LONGEST_WAIT_S)) != b"":
             if data is None:
                 continue
-            _write_all(descriptor, reader.receive_data(data) if reader else data, path)
+            write_all(descriptor, reader.receive_data(data) if reader else data, path or STANDARD_OUTPUT)
     if reader is not None:
         complain(_PROGRAM, f"{reader.packets} packets captured, {reader.dropped} dropped")
     if not was_ended:
@@ -60,33 +59,6 @@ def _full_udid(client: AdminClient, udid: str) -> str:
         if phone.udid
     ]
     return select_device(phones, udid).udid
-
-
-@contextmanager
-def _open(path: str) -> Iterator[int]:
-    """A descriptor of the file, made anew and for its owner alone, or of the standard output."""
-    if path == STANDARD_OUTPUT:
-        yield sys.stdout.fileno()
-        return
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
-    except OSError as error:
-        raise UsbmuxError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes, path: str | None) -> None:
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise UsbmuxError(f"cannot write {path or 'the standard output'}: {error.strerror}") from error
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from usbmux.admin.codec import status_document
 from usbmux.admin.message import ClientStatus, ConnectionStatus, PhoneStatus
 from usbmux.client.admin import AdminClient, admin_address
 from usbmux.commands.exits import ExitCode, complain
-from usbmux.commands.table import table
+from usbmux.commands.table import printable, table
+from usbmux.commands.units import age, speed
 from usbmux.control.address import UnixAddress, address_from_environment, parse_address
 
 _PHONE_HEADINGS: Final = ("PORT", "STATE", "UDID", "SPEED", "ATTACHED", "NOTE")
@@ -59,12 +60,13 @@ def admin_client(address: str | None, admin_path: str | None) -> AdminClient:
 
 
 def _phone_row(phone: PhoneStatus) -> tuple[str, ...]:
-    speed = f"{phone.connection_speed / 1e6:g} Mbit/s" if phone.connection_speed else "-"
-    return (phone.port_path, phone.state.value, phone.udid or "-", speed, str(phone.attach_count), _note(phone))
+    speed_text = speed(phone.connection_speed)
+    return (phone.port_path, phone.state.value, phone.udid or "-", speed_text, str(phone.attach_count), note(phone))
 
 
-def _note(phone: PhoneStatus) -> str:
-    error = _printable(phone.last_error or "")  # a phone's own words may be in it
+def note(phone: PhoneStatus) -> str:
+    """What went wrong with it, and when it is tried again."""
+    error = printable(phone.last_error or "")  # a phone's own words may be in it
     if phone.next_try_s is not None:
         return f"next try in {phone.next_try_s:.0f} s: {error}"
     return f"last error: {error}" if error else ""
@@ -72,8 +74,8 @@ def _note(phone: PhoneStatus) -> str:
 
 def _client_row(client: ClientStatus) -> tuple[str, ...]:
     who = ("-" if number is None else str(number) for number in (client.uid, client.gid, client.pid))
-    program = _printable(client.program or "-")
-    return (str(client.number), _printable(client.address), *who, program, client.what.value, _age(client.age_s))
+    program = printable(client.program or "-")
+    return (str(client.number), printable(client.address), *who, program, client.what.value, age(client.age_s))
 
 
 def _connection_row(connection: ConnectionStatus) -> tuple[str, ...]:
@@ -89,21 +91,9 @@ def _connection_row(connection: ConnectionStatus) -> tuple[str, ...]:
         str(connection.backlog),
         _stalls(connection.phone_stalls, connection.phone_stalled_s),
         _stalls(connection.client_stalls, connection.client_stalled_s),
-        _age(connection.age_s),
+        age(connection.age_s),
     )
 
 
 def _stalls(count: int, length_s: float) -> str:
     return f"{count} in {length_s:.1f} s" if count else "-"
-
-
-def _age(age_s: float) -> str:
-    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
-        if age_s >= length_s:
-            return f"{age_s / length_s:.1f} {unit}"
-    return f"{age_s:.0f} s"
-
-
-def _printable(text: str) -> str:
-    """A terminal obeys some characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)

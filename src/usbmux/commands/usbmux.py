@@ -105,6 +105,27 @@ def status_command(address: str | None, admin_path: str | None, detailed: bool, 
     )
 
 
+@cli.command("top")
+@click.option("--once", "is_once", is_flag=True, help="One sample, as tables. It takes a second, to see what moves.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line for every sample, until interrupted.")
+@admin_option
+@socket_option
+def top_command(address: str | None, admin_path: str | None, is_once: bool, as_json: bool) -> int:
+    """Show phones and the programs that use them, live; for root and the daemon's user.
+
+    Keys: arrows and Tab choose, / filters, s sorts, d tells more, k ends a client, w writes a capture, q quits.
+
+    The screen needs a terminal and the extra "tui"; --once and --json need neither.
+    """
+    from usbmux.commands.status import admin_client
+    from usbmux.commands.top.run import TopOptions, has_terminal, top
+
+    if not (is_once or as_json or has_terminal()):
+        raise click.UsageError("the screen needs a terminal; --once and --json do not")
+    chosen = chosen_address(address)
+    return run_command(lambda: top(TopOptions(admin_client(chosen, admin_path), chosen, is_once, as_json)))
+
+
 @cli.command("capture")
 @device_option("all, those that come later included")
 @click.option(

@@ -4,13 +4,15 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from usbmux import __version__
-from usbmux.admin.message import PhoneStatus, Status, StatusPart, StatusRequest
+from usbmux.admin.message import Kicked, KickRequest, PhoneStatus, Status, StatusPart, StatusRequest
 from usbmux.capture.trace_hub import TraceHub
 from usbmux.daemon.admin_link import AdminLink
 from usbmux.daemon.client_table import ClientTable, connections_of
+from usbmux.daemon.counts import Counts
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.listen_settings import ListenSettings
@@ -31,6 +33,7 @@ class AdminServer:
         farewells: Close the clients' sockets.
         phones: The phones as they are now.
         clients: The daemon's clients.
+        counts: What has happened since the start.
         forwards: Those that it keeps.
         backlog: How many bytes of a capture may wait for its reader before packets are dropped.
 
@@ -46,6 +49,7 @@ class AdminServer:
         farewells: Farewells,
         phones: Callable[[], tuple[PhoneStatus, ...]],
         clients: ClientTable,
+        counts: Counts,
         forwards: KeptForwards,
         backlog: int,
     ) -> None:
@@ -56,6 +60,7 @@ class AdminServer:
         self._loop: Final = loop
         self._phones: Final = phones
         self._clients: Final = clients
+        self._counts: Final = counts
         self._links: Final[dict[AdminLink, None]] = {}
         self._client_count = 0
         self._listener: Final = Listener(loop, listen.address, listen.mode, self._client_arrived, handed=listen.handed)
@@ -80,16 +85,37 @@ class AdminServer:
         page, next_after = ([], None) if is_about_phones_alone else self._clients.page(request.after)
         return Status(
             version=__version__,
-            phones=self._phones() if StatusPart.PHONES in parts else (),
+            phones=self._counted_phones(now) if StatusPart.PHONES in parts else (),
             clients=tuple(client.status(now) for client in page) if StatusPart.CLIENTS in parts else (),
             connections=tuple(connections_of(page, now)) if StatusPart.CONNECTIONS in parts else (),
             next_after=next_after,
             parts=parts,
         )
 
+    def kick(self, request: KickRequest) -> Kicked:
+        """See `AdminHost`."""
+        client = self._clients.find(request.client)
+        if client is not None:
+            client.owner.close("an administrator ended the connection")
+        return Kicked(client is not None)
+
     def link_closed(self, link: AdminLink) -> None:
         """See `AdminHost`."""
         del self._links[link]
+
+    def _counted_phones(self, now: float) -> tuple[PhoneStatus, ...]:
+        counted = self._counts.phones_with(self._clients.traffic())
+        phones = []
+        for phone in self._phones():
+            if (counts := counted.get(phone.udid or "")) is not None:
+                phone = replace(
+                    phone,
+                    reconnects_last_hour=counts.reconnects.count(now),
+                    bytes_to_phone=counts.bytes_to_phone,
+                    bytes_from_phone=counts.bytes_from_phone,
+                )
+            phones.append(phone)
+        return tuple(phones)
 
     def _client_arrived(self, sock: socket.socket) -> None:
         self._client_count += 1

@@ -15,6 +15,8 @@ from usbmux.admin.message import (
     CaptureBegun,
     CaptureFormat,
     CaptureRequest,
+    Kicked,
+    KickRequest,
     Refused,
     Status,
     StatusRequest,
@@ -26,6 +28,7 @@ from usbmux.capture.trace_hub import TraceHub, TraceSink
 from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.forward_listener import in_words
 from usbmux.daemon.kept_forwards import KeptForwards
+from usbmux.daemon.peer import peer_of
 from usbmux.errors import RemoteProtocolError, UsbmuxError
 from usbmux.readiness import Readiness
 
@@ -65,6 +68,9 @@ class AdminHost(Protocol):
 
     def status(self, request: StatusRequest) -> Status:
         """The daemon as it is now, as far as that is wanted."""
+
+    def kick(self, request: KickRequest) -> Kicked:
+        """End a client."""
 
     def link_closed(self, link: "AdminLink") -> None:
         """The connection is over."""
@@ -153,6 +159,9 @@ class AdminLink:
             case CaptureRequest():
                 self._answer(CaptureBegun())
                 self._begin_capture(request)
+            case KickRequest(client):
+                logger.warning("%s (%s): ends client %d", self._name, peer_of(self._sock), client)
+                self._answer(self._host.kick(request))
             case ForwardListRequest():
                 self._answer(Forwards(self._host.forwards.statuses()))
             case ForwardAddRequest() | ForwardRemoveRequest():

@@ -148,7 +148,7 @@ class DeviceAttendant:
             link.start()
             if await link.ready:
                 device_id = self._registry.attach(link).device_id
-                life.attached(device_id, self._counts.phone_attached(pipe.info.serial_number))
+                life.attached(device_id, self._counts.phone_attached(pipe.info.serial_number, self._loop.time()))
                 fields = {"udid": pipe.info.serial_number, "device": device_id}
                 where = (pipe.info.serial_number, device_id, candidate.name)
                 logger.info("%s: attached as device %d at %s", *where, extra=fields)

@@ -131,11 +131,11 @@ class ClientLink:
         """See `Asker`."""
         self._host.complaints.warn(self.peer, f"%s: {text}", self, *arguments, client=self.number)
 
-    def close(self) -> None:
-        """Give up the client now."""
+    def close(self, reason: str) -> None:
+        """See `ClientOwner`."""
         self._finish()
         if self._stream is not None:
-            self._stream.close()
+            self._stream.abort(reason)
         if self._answering is not None:
             self._answering.cancel()
 

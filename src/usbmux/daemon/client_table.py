@@ -26,6 +26,9 @@ class ClientOwner(Protocol):
     def connection(self, client: int, now: float) -> ConnectionStatus | None:
         """Its connection to a phone, if it has one; `client` is its number."""
 
+    def close(self, reason: str) -> None:
+        """End the client now, whatever is under way, and tell the phone why if it has a connection to one."""
+
 
 @dataclass(slots=True)
 class ServedClient:
@@ -65,6 +68,10 @@ class ClientTable:
     def add(self, client: ServedClient) -> None:
         """Its number must be higher than that of every client before it."""
         self._clients[client.number] = client
+
+    def find(self, number: int) -> ServedClient | None:
+        """The client of that number, if it is served now."""
+        return self._clients.get(number)
 
     def hand_over(self, number: int, owner: ClientOwner) -> None:
         """Somebody else serves the client from now on."""

@@ -1,10 +1,12 @@
 """What has happened since the daemon started."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, Protocol, Self
 
+from usbmux.daemon.last_hour import LastHour
 from usbmux.daemon.stalls import Stalls
 from usbmux.mux.events import CloseCause
 
@@ -76,6 +78,8 @@ class PhoneCounts:
     attached: int = 0
     bytes_to_phone: int = 0
     bytes_from_phone: int = 0
+    reconnects: LastHour = field(default_factory=LastHour, compare=False)
+    """Attachments but the first."""
 
     def add(self, traffic: Traffic) -> None:
         """Add what a stream has moved."""
@@ -117,13 +121,23 @@ class Counts:
     phones: dict[str, PhoneCounts] = field(default_factory=dict)
     """By UDID, the one that was attached last at the end; with the bytes of streams that have ended."""
 
-    def phone_attached(self, udid: str) -> int:
+    def phone_attached(self, udid: str, now: float) -> int:
         """Count it, and return how often that was so far."""
         self.phones[udid] = phone = self.phones.pop(udid, None) or PhoneCounts()
         if len(self.phones) > COUNTED_PHONES:
             del self.phones[next(iter(self.phones))]
+        if phone.attached:
+            phone.reconnects.add(now)
         phone.attached += 1
         return phone.attached
+
+    def phones_with(self, streams: Iterable[Traffic]) -> dict[str, PhoneCounts]:
+        """Those of the phones, by UDID, with what these open streams have moved so far."""
+        phones = {udid: replace(phone) for udid, phone in self.phones.items()}
+        for stream in streams:
+            if stream.udid in phones:
+                phones[stream.udid].add(stream)
+        return phones
 
     def stream_ended(self, traffic: Traffic, now: float) -> None:
         """Add what a stream has moved, to its phone only if that one is not forgotten."""

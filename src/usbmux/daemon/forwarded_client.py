@@ -119,7 +119,7 @@ class ForwardedClient:
             self._connect(links[0])
 
     def close(self, reason: str) -> None:
-        """Give up now."""
+        """See `ClientOwner`."""
         self._finish(reason)
 
     def _connect(self, link: DeviceLink) -> None:

@@ -87,10 +87,7 @@ def _of_streams(snapshot: Snapshot) -> Iterator[Metric]:
 
 def _of_phones(snapshot: Snapshot) -> Iterator[Metric]:
     counts, kind = snapshot.counts, MetricKind.COUNTER
-    phones = {udid: replace(phone) for udid, phone in counts.phones.items()}
-    for stream in snapshot.streams:
-        if stream.udid in phones:
-            phones[stream.udid].add(stream)
+    phones = counts.phones_with(snapshot.streams)
     yield _metric(
         "usbmux_attaches_total",
         kind,

@@ -108,7 +108,7 @@ class PassThrough:
             self.stream_room_opened()
 
     def close(self, reason: str) -> None:
-        """End both sides now, whatever is under way."""
+        """See `ClientOwner`."""
         if not self._stream_closed:
             self._stream.abort(reason)
         self._backlog.clear()

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("usbmux.daemon")
 
+_SHUTTING_DOWN: Final = "usbmuxd is shutting down"
+
 
 class Daemon:
     """Serves the phones of some buses to local programs. Lives in one event loop.
@@ -184,10 +186,10 @@ class Daemon:
             await metrics.close()
         for owner in [client.owner for client in self.clients]:
             if isinstance(owner, ClientLink):
-                owner.close()
+                owner.close(_SHUTTING_DOWN)
         for owner in [client.owner for client in self.clients]:
             if isinstance(owner, PassThrough | ForwardedClient):
-                owner.close("usbmuxd is shutting down")
+                owner.close(_SHUTTING_DOWN)
         if self._preflight is not None:
             await self._preflight.close()
         await self.answerer.close()
@@ -230,7 +232,8 @@ class Daemon:
 
     def _admin_server(self, listen: ListenSettings, forwards: KeptForwards) -> AdminServer:
         phones, backlog = self._attendant.statuses, self._settings.capture_backlog
-        return AdminServer(self._loop, listen, self.hub, self.farewells, phones, self.clients, forwards, backlog)
+        clients, counts = self.clients, self.counts
+        return AdminServer(self._loop, listen, self.hub, self.farewells, phones, clients, counts, forwards, backlog)
 
     def _made_preflight(self) -> "Preflight":
         from usbmux.daemon.preflight import Preflight  # here, because without it no daemon needs TLS with phones
