@@ -74,7 +74,6 @@ async def draw_top() -> str:
 def _status(second: int) -> Status:
     copied = sum(_copied_in(past) for past in range(second))
     tested = 40_000 * second
-    known: dict[str, int] = {"product_id": 0x12A8, "connection_speed": 480_000_000}
     phones = (
         PhoneStatus(
             *(PhoneState.ATTACHED, "1-2", _ANNA, 0x12A8, 5_000_000_000, 3, 1),
@@ -82,11 +81,12 @@ def _status(second: int) -> Status:
             bytes_from_phone=copied,
         ),
         PhoneStatus(
-            *(PhoneState.ATTACHED, "1-4.1", _LAB), **known, device_id=9, attach_count=7, reconnects_last_hour=6,
-            bytes_to_phone=tested * 20, bytes_from_phone=tested, last_error="the phone has left the bus",
+            *(PhoneState.ATTACHED, "1-4.1", _LAB, 0x12A8, 480_000_000), device_id=9, attach_count=7,
+            reconnects_last_hour=6, bytes_to_phone=tested * 20, bytes_from_phone=tested,
+            last_error="the phone has left the bus",
         ),
         PhoneStatus(
-            *(PhoneState.QUARANTINED, "1-4.10", _OLD), **known,
+            *(PhoneState.QUARANTINED, "1-4.10", _OLD, 0x12A8, 480_000_000),
             last_error="another program has claimed the interface", next_try_s=8.0,
         ),
     )  # fmt: skip
