@@ -135,13 +135,15 @@ class Wire:
         """The next packet is exactly this segment."""
         self._compare(self.expect_packet(), Segment(source, destination, seq, ack, flags, window, payload))
 
-    def expect_at_once(self, connection: TcpConnection, payload: bytes, *, seq: int = 1, ack: int = FIRST) -> None:
+    def expect_at_once(
+        self, connection: TcpConnection, payload: bytes, *, seq: int = 1, ack: int = FIRST, window: int = OUR_WINDOW
+    ) -> None:
         """The client sends this without queueing it, and the packet is exactly this segment."""
         first = self.session.egress.headers_length
         buffer = memoryview(bytearray(first) + payload + b"rest")
         length = self.session.send_at_once(connection, buffer, len(payload))
         assert length == first + len(payload)
-        segment = Segment(connection.local_port, connection.remote_port, seq, ack, Flags.ACK, OUR_WINDOW, payload)
+        segment = Segment(connection.local_port, connection.remote_port, seq, ack, Flags.ACK, window, payload)
         self._compare(self._opened(bytes(buffer[:length])), segment)
 
     @staticmethod

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.mux.wire import FIRST, OUR_WINDOW, Wire
+from tests.mux.wire import FIRST, OUR_WINDOW, PHONE_ISN, PHONE_PORT, SYN_ACK, Wire
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.events import SendRoomOpened
+from usbmux.mux.events import ConnectionEstablished, SendRoomOpened
+from usbmux.mux.segment import Flags
+from usbmux.mux.settings import MuxSettings
 
 if TYPE_CHECKING:
     from usbmux.mux.connection import TcpConnection
@@ -64,6 +66,24 @@ def test_phone_shrinks_its_window_to_one_byte_that_is_sent(wire: Wire) -> None:
     wire.expect_at_once(connection, b"y", seq=256)
 
 
+def test_phone_shrinks_its_window_below_what_is_queued_one_byte_goes_out(wire: Wire) -> None:
+    connection = wire.establish(window=1024)
+    wire.expect_at_once(connection, bytes(255))
+    wire.session.send(connection, b"queued", wire.now)
+    wire.inject(ack=1, window=256)
+    wire.expect(seq=256, payload=b"q")
+    wire.expect_nothing()
+
+
+def test_phone_leaves_room_for_what_is_queued_and_one_byte(wire: Wire) -> None:
+    connection = wire.establish(window=1024)
+    wire.expect_at_once(connection, bytes(255))
+    wire.session.send(connection, bytes(256), wire.now)
+    wire.inject(ack=1, window=512)
+    assert connection.send_room == 1
+    wire.expect(seq=256, payload=bytes(256))
+
+
 def test_acknowledgement_is_due_data_carries_it_and_none_follows(wire: Wire) -> None:
     connection = wire.establish()
     wire.inject(payload=b"twelve bytes")
@@ -114,3 +134,15 @@ def test_others_wait_sending_at_once_is_an_error_and_nothing_overtakes_them(wire
 def test_not_what_one_packet_takes_is_an_error_and_nothing_is_sent(wire: Wire, count: int) -> None:
     refused(wire, wire.establish(), count, "cannot be sent at once")
     wire.expect_nothing()
+
+
+def test_window_is_more_than_its_field_can_say_the_most_is_said() -> None:
+    wire = Wire(MuxSettings(receive_window=1 << 24))
+    wire.shake_hands()
+    connection = wire.session.connect(PHONE_PORT, wire.now)
+    wire.expect(flags=Flags.SYN, seq=0, ack=0, window=0xFFFF << 8)
+    wire.inject(flags=SYN_ACK, seq=PHONE_ISN)
+    wire.expect_event(ConnectionEstablished(connection))
+    wire.expect(window=0xFFFF << 8)
+    wire.expect_nothing()
+    wire.expect_at_once(connection, b"data", window=0xFFFF << 8)
