@@ -32,9 +32,10 @@ class Forwarder:
 
 
 def present_forwarders() -> list[Forwarder]:
-    """Ours first, then those that are installed; tests/interop says how they get here."""
+    """The first two are ours; then those that are installed, and tests/interop says how they get here."""
     known = (
-        Forwarder("tcprelay", (str(Path(sys.executable).with_name("tcprelay")), "{remote}:{local}"), "unix:{path}"),
+        Forwarder("usbmux forward", (_ours("usbmux"), "forward", "{local}:{remote}"), "unix:{path}"),
+        Forwarder("tcprelay", (_ours("tcprelay"), "{remote}:{local}"), "unix:{path}"),
         Forwarder("iproxy", (shutil.which("iproxy") or "", "{local}:{remote}"), "UNIX:{path}"),
         Forwarder("go-ios", (str(BUILD / _go_ios()), "forward", "{local}", "{remote}"), "unix://{path}"),
         Forwarder(
@@ -82,6 +83,10 @@ class RunningForwarder:
         """The memory that it has now."""
         pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
         return int(pages) * resource.getpagesize()
+
+
+def _ours(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
 
 
 def _free_port() -> int:

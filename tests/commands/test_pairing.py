@@ -50,6 +50,9 @@ async def test_pairing_is_made_validated_and_ended(monkeypatch: pytest.MonkeyPat
         assert client.read_pair_record(UDID)
         assert said(await run(USBMUX, "validate", "-u", UDID)) == (0, f"paired with {UDID}\n", "")
         assert said(await run(USBMUX, "unpair")) == (0, f"unpaired from {UDID}\n", "")
+        for command, is_paired in (("pair", True), ("validate", True), ("unpair", False)):
+            code, stdout, stderr = said(await run(USBMUX, command, "--json"))
+            assert (code, json.loads(stdout), stderr) == (0, {"udid": UDID, "paired": is_paired}, "")
         assert phone.hosts.host_ids == ()
         with pytest.raises(PairRecordNotFoundError):
             client.read_pair_record(UDID)

@@ -1,10 +1,11 @@
+import json
+
 import pytest
 
 from usbmux import __version__
-from usbmux.commands.usbmux import main
+from usbmux.commands.usbmux import cli, main
 
-_SUB_COMMANDS = ["list", "watch", "connect", "forward", "status", "capture", "simulate", "demo", "version", "conform"]
-_SUB_COMMANDS += ["pair", "unpair", "validate", "info"]
+_SUB_COMMANDS = list(cli.commands)
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
@@ -26,6 +27,11 @@ def test_help_names_sub_commands_and_exit_codes(capsys: pytest.CaptureFixture[st
 def test_version_is_printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     assert capsys.readouterr().out == f"usbmux {__version__}\n"
+
+
+def test_version_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": __version__}
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["list", "--nonsense"], ["connect"], ["forward"]])

@@ -260,9 +260,10 @@ def simulate_command(
 
 
 @cli.command("version")
-def version_command() -> int:
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def version_command(as_json: bool) -> int:
     """Print the version."""
-    click.echo(f"{PROGRAM} {__version__}")
+    click.echo(f'{{"version": "{__version__}"}}' if as_json else f"{PROGRAM} {__version__}")
     return ExitCode.OK
 
 
