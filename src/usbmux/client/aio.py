@@ -61,8 +61,7 @@ class AsyncClient:
         """Return the phone that is meant, or the only one.
 
         Args:
-            udid: All of its UDID or a prefix that fits one phone only; dashes and case do not matter. Or the port that
-                it is plugged into, such as ``1-2.3``, if the daemon names ports.
+            udid: Its UDID, a prefix that fits no other (dashes and case do not matter), or its port, such as ``1-2.3``.
 
         Raises:
             DeviceNotFoundError: No phone fits.

@@ -98,10 +98,7 @@ class TcpConnection:
     @property
     def sendable(self) -> int:
         """How many queued bytes fit into the phone's window."""
-        queued, usable = self.queue.length, self._usable_window()
-        if queued < usable:
-            return queued
-        return usable if usable > 0 else 0
+        return min(self.queue.length, max(self._usable_window(), 0))
 
     # What the client does.
 
@@ -127,8 +124,7 @@ class TcpConnection:
         if count > self.send_room or not self.is_established:
             raise LocalProtocolError(f"{self}: {count} bytes do not fit into send room {self.send_room}")
         self.send_room -= count
-        seq = self.snd_nxt
-        self.snd_nxt = (seq + count) & _MASK
+        seq, self.snd_nxt = self.snd_nxt, (self.snd_nxt + count) & _MASK
         self.rcv_acked = self.rcv_taken
         self.wants_control = False
         self._acknowledge_deadline = None
@@ -275,8 +271,7 @@ class TcpConnection:
         count = min(self.sendable, max_count)
         if not count:
             return None
-        seq = self.snd_nxt
-        self.snd_nxt = (seq + count) & _MASK
+        seq, self.snd_nxt = self.snd_nxt, (self.snd_nxt + count) & _MASK
         self._note_acknowledgement()
         return seq, self.queue.take(count)
 
