@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from usbmux.errors import UsbError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,6 +66,9 @@ class ScriptedEndpoint:
         self.cancelled: list[ScriptedTransfer] = []
         self.ended: list[ScriptedTransfer] = []
         self.is_closed = False
+        self.made = 0
+        self.most = 1000
+        """How many transfers there is memory for."""
         self.refuse: Callable[[ScriptedTransfer], int] = lambda _transfer: 0
 
     @property
@@ -72,6 +77,9 @@ class ScriptedEndpoint:
         return [bytes(transfer.data) for transfer in self.submitted]
 
     def new_transfer(self, memory: memoryview) -> ScriptedTransfer:
+        if self.made == self.most:
+            raise UsbError("cannot make a transfer: out of memory")
+        self.made += 1
         return ScriptedTransfer(self, memory)
 
     def take_ended(self) -> list[ScriptedTransfer]:

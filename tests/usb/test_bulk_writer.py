@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from tests.usb.scripted_endpoint import ScriptedEndpoint, ScriptedTransfer
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError
 from usbmux.usb.binding import ErrorCode, TransferStatus
 from usbmux.usb.bulk import BulkWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Events:
@@ -58,6 +62,41 @@ async def test_bytes_in_flight_at_the_bound_no_slot_is_free_until_one_write_ends
 
     assert writer.has_free_slot()
     assert events.slots_freed == 1
+
+
+@pytest.mark.asyncio
+async def test_transfers_are_made_when_as_many_are_busy_and_used_again() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events, slots=3)
+    for _ in range(5):
+        writer.write(b"one at a time")
+        endpoint.submitted[0].end(TransferStatus.COMPLETED)
+        writer.collect()
+    assert endpoint.made == 2
+
+    for _ in range(3):
+        writer.write(b"all at once")
+
+    assert endpoint.made == 3
+    assert not writer.has_free_slot()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("refuse", [lambda _transfer: 0, no_zero_packet])
+async def test_no_memory_for_another_transfer_what_was_written_goes_out_and_the_pipe_fails(
+    refuse: Callable[[ScriptedTransfer], int],
+) -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    endpoint.most, endpoint.refuse = 1, refuse
+    writer = running_writer(endpoint, events)
+
+    writer.write(b"the last")
+
+    assert endpoint.sent == [b"the last"]
+    assert not writer.has_free_slot()
+    assert writer.free_buffer() is None
+    await asyncio.sleep(0)
+    assert [str(error) for error in events.errors] == ["cannot make a transfer: out of memory"]
 
 
 @pytest.mark.asyncio

@@ -246,13 +246,14 @@ class BulkWriter:
         self._is_running = False
         self._is_refusing = False
         self._slots_per_write = 1
-        # A slot that was never used has no memory yet, and the last one that became free is used first.
-        memory = memoryview(mmap(-1, slots * BUFFER_SIZE))
-        places = range(0, slots * BUFFER_SIZE, BUFFER_SIZE)
-        self._transfers = [endpoint.new_transfer(memory[place : place + BUFFER_SIZE]) for place in places]
-        for transfer in self._transfers:
-            transfer.set_zero_packet(True)
-        self._idle = list(self._transfers)
+        self._slots = slots
+        self._memory = memoryview(mmap(-1, slots * BUFFER_SIZE))
+        """Of all slots; what was never used is not there."""
+        self._transfers: list[Transfer] = []
+        """Made when they are needed, for most phones keep few busy."""
+        self._idle: list[Transfer] = []
+        """The last one that became free is used first."""
+        self._make_transfers()
         self._byte_count = 0
         """Of the writes in flight."""
         self._has_free_slot = False
@@ -345,24 +346,41 @@ class BulkWriter:
         if code == _NOT_SUPPORTED and self._slots_per_write == 1:
             code = self._submit_without_zero_packet(transfer)
         if code:
-            self._is_running = False
-            self._loop.call_soon(self._events.transfer_failed, error_from_code(code, _WRITE))
+            self._fail(error_from_code(code, _WRITE))
         else:
-            length = transfer.length
-            self._byte_count += length
+            self._byte_count += transfer.length
             self._in_flight.count += 1
-            if self._slots_per_write > 1 and length and length % self._max_packet_size == 0:
-                self._idle[-1].set_length(0)
-                self._submit()
-                return
-        if self._byte_count >= self._slot_bytes or len(self._idle) < self._slots_per_write or not self._is_running:
+        if len(self._idle) < self._slots_per_write:
+            try:
+                self._make_transfers()
+            except UsbError as error:
+                self._fail(error)
+        if self._slots_per_write > 1 and self._is_running and self._is_unfinished(transfer.length):
+            self._idle[-1].set_length(0)
+            self._submit()
+        elif self._byte_count >= self._slot_bytes or len(self._idle) < self._slots_per_write or not self._is_running:
             self._has_free_slot = False
+
+    def _is_unfinished(self, length: int) -> bool:
+        return length > 0 and length % self._max_packet_size == 0
+
+    def _fail(self, error: UsbError) -> None:
+        self._is_running = False
+        self._loop.call_soon(self._events.transfer_failed, error)
 
     def _submit_without_zero_packet(self, transfer: Transfer) -> int:
         self._slots_per_write = 2
         for other in [transfer, *self._idle]:
             other.set_zero_packet(False)
         return transfer.submit()
+
+    def _make_transfers(self) -> None:
+        while len(self._idle) < self._slots_per_write and len(self._transfers) < self._slots:
+            place = len(self._transfers) * BUFFER_SIZE
+            transfer = self._endpoint.new_transfer(self._memory[place : place + BUFFER_SIZE])
+            transfer.set_zero_packet(self._slots_per_write == 1)
+            self._transfers.append(transfer)
+            self._idle.append(transfer)
 
 
 def _transfer_error(status: int, doing: str) -> UsbError:
