@@ -197,7 +197,8 @@ def demo_command() -> int:
 @click.option("--uninstall", is_flag=True, help="Remove what was installed, except what was changed by hand since.")
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.option("--root", metavar="DIR", help="Install below DIR instead of /, and run no programs.")
-def install_service_command(uninstall: bool, dry_run: bool, root: str | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, at the end.")
+def install_service_command(uninstall: bool, dry_run: bool, root: str | None, as_json: bool) -> int:
     """Make usbmuxd a service of this computer, under systemd or launchd; for root.
 
     Prints a line for each file that is written or removed, and for each program that is run.
@@ -207,7 +208,7 @@ def install_service_command(uninstall: bool, dry_run: bool, root: str | None) ->
     from usbmux.commands.install_service import install_service
 
     where = None if root is None else Path(root).absolute()
-    return run_command(lambda: install_service(where, uninstall=uninstall, dry_run=dry_run))
+    return run_command(lambda: install_service(where, uninstall=uninstall, dry_run=dry_run, as_json=as_json))
 
 
 @cli.command("simulate", context_settings={"allow_interspersed_args": False})
