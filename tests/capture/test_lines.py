@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tests.capture.outputs import INFO, START_NS, MemoryOutput
-from usbmux.capture.lines import LineTrace
+from usbmux.capture.lines import LineTrace, TextLines
 from usbmux.mux.packet import ControlKind, MuxProtocol, Version, encode_v1, encode_v2
 from usbmux.mux.segment import Flags, Segment
 
@@ -15,7 +15,7 @@ SYN = Segment(1, 7, 0, 0, Flags.SYN, 131072).encode()
 
 def test_link_of_version_2_is_a_line_a_packet_with_its_counts() -> None:
     output = MemoryOutput()
-    link = LineTrace(output).link_opened(INFO, START_NS + 5 * MICROSECOND_NS)
+    link = LineTrace(output, TextLines()).link_opened(INFO, START_NS + 5 * MICROSECOND_NS)
     link.sent(OFFER, START_NS)
     link.received(OFFER, START_NS)
     link.sent(encode_v2(MuxProtocol.TCP, SYN, 1, 0xFFFF), START_NS)
@@ -41,7 +41,7 @@ def test_link_of_version_2_is_a_line_a_packet_with_its_counts() -> None:
 
 def test_link_of_version_1_has_no_counts_and_shows_what_it_cannot_read() -> None:
     output = MemoryOutput()
-    link = LineTrace(output).link_opened(INFO, START_NS)
+    link = LineTrace(output, TextLines()).link_opened(INFO, START_NS)
     link.received(b"\xff" + OLD_OFFER, START_NS)
     link.sent(encode_v1(MuxProtocol.TCP, SYN), START_NS)
     link.received(encode_v1(MuxProtocol.TCP, b"short"), START_NS)
@@ -58,7 +58,7 @@ def test_link_of_version_1_has_no_counts_and_shows_what_it_cannot_read() -> None
 
 def test_output_is_full_next_line_taken_is_behind_one_that_counts() -> None:
     output = MemoryOutput()
-    trace = LineTrace(output)
+    trace = LineTrace(output, TextLines())
     link = trace.link_opened(INFO, START_NS)
     output.is_full = True
     link.sent(OFFER, START_NS)
@@ -88,7 +88,7 @@ class NarrowOutput(MemoryOutput):
 
 def test_only_a_short_line_would_fit_it_does_not_come_before_the_one_that_counts() -> None:
     output = NarrowOutput()
-    link = LineTrace(output).link_opened(INFO, START_NS)
+    link = LineTrace(output, TextLines()).link_opened(INFO, START_NS)
     output.room = 0
     link.sent(OFFER, START_NS)
     output.room = len(" VERSION 2.0") + 60

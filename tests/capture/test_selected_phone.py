@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.capture.outputs import INFO, START_NS, MemoryOutput
-from usbmux.capture.lines import LineTrace
+from usbmux.capture.lines import LineTrace, TextLines
 from usbmux.capture.selected_phone import SelectedPhone
 
 
 def test_links_of_two_phones_only_the_chosen_ones_are_told_and_the_end() -> None:
     output = MemoryOutput()
-    selected = SelectedPhone(LineTrace(output), INFO.serial_number)
+    selected = SelectedPhone(LineTrace(output, TextLines()), INFO.serial_number)
     assert selected.link_opened(replace(INFO, serial_number="other"), START_NS) is None
     assert output.data == b""
     assert selected.link_opened(INFO, START_NS, is_under_way=True) is not None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pty
 import signal
@@ -74,6 +75,57 @@ async def test_no_file_is_given_lines_come_at_once(tmp_path: Path, monkeypatch: 
         stdout, stderr = await program.communicate()
     assert all(OTHER_UDID in line for line in stdout.decode().splitlines())
     assert (program.returncode, stderr) == (0, b"")
+
+
+async def test_json_is_asked_for_objects_come_at_once_and_a_signal_ends_them_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        served(tmp_path, monkeypatch, phone(), phone(OTHER_UDID)) as (daemon, _bus),
+        started(USBMUX, "capture", "--json", "-u", "00008110") as program,
+    ):
+        assert await line_of(program.stderr) == f"usbmux: capturing {OTHER_UDID}; Ctrl-C ends it"
+        assert json.loads(await line_of(program.stdout))["what"] == "link_joined"
+        await use_echo(daemon)
+        await use_echo(daemon, OTHER_UDID)
+        syn = json.loads(await line_of(program.stdout))
+        assert (syn["udid"], syn["destination_port"], syn["flags"]) == (OTHER_UDID, 7, ["SYN"])
+        program.send_signal(signal.SIGINT)
+        stdout, stderr = await program.communicate()
+    assert {json.loads(line)["udid"] for line in stdout.splitlines()} == {OTHER_UDID}
+    assert (program.returncode, stderr) == (0, b"")
+
+
+async def test_json_goes_to_a_terminal_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    async with (
+        served(tmp_path, monkeypatch, phone()) as (daemon, _bus),
+        started(USBMUX, "capture", "--json", stdout=theirs) as program,
+    ):
+        assert await line_of(program.stderr) == ALL
+        await daemon.close()
+        await program.communicate()
+    assert program.returncode == 4
+    told = [json.loads(line)["what"] for line in os.read(ours, 4096).splitlines()]
+    assert told == ["link_joined", "link_ended"]
+    os.close(theirs)
+    os.close(ours)
+
+
+async def test_reader_of_json_goes_it_ends_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readable, writable = os.pipe()
+    os.close(readable)
+    async with served(tmp_path, monkeypatch, phone()), started(USBMUX, "capture", "--json", stdout=writable) as program:
+        os.close(writable)
+        _stdout, stderr = await program.communicate()
+    assert (program.returncode, stderr.decode()) == (0, f"{ALL}\n")
+
+
+async def test_json_and_a_file_are_given_exit_2(tmp_path: Path) -> None:
+    outcome = await run(USBMUX, "capture", "--json", "-w", str(tmp_path / "file"))
+    assert (outcome.code, outcome.stdout) == (2, b"")
+    assert outcome.stderr.endswith("Error: --write excludes --json\n")
+    assert not (tmp_path / "file").exists()
 
 
 async def test_standard_output_is_given_capture_goes_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.asyncio
 ECHO, SOURCE = 7, 19
 PCAPNG = b'{"command": "capture"}\n'
 LINES = b'{"command": "capture", "udid": null, "format": "lines"}\n'
+JSON = b'{"command": "capture", "format": "json"}\n'
 SECTION_HEADER = b"\n\r\r\n"
 
 
@@ -132,6 +134,49 @@ async def test_pcapng_is_asked_for_stream_is_whole_blocks_from_header_to_statist
     assert reader.packets > 4
     assert reader.dropped == 0
     assert int.from_bytes(data[-52:-48], "little") == 5
+
+
+async def test_json_is_asked_for_every_line_is_an_object_and_tells_what_the_lines_tell(serve: Serve) -> None:
+    harness = await serve(phone())
+    await harness.attached()
+    lines, objects = await capture(harness), await capture(harness, JSON)
+    await use_echo(harness, some_bytes(50_000))
+    told = await finish(lines)
+    objects.shut_down_writing()
+    found = [json.loads(line) for line in (await objects.receive_to_end()).splitlines()]
+    assert len(found) >= len(told) > 4
+    assert (found[0]["what"], found[0]["udid"]) == ("link_joined", UDID)
+    for line, each in zip(told[1:], found[1:], strict=False):
+        assert line.startswith(f"{UDID} {each['direction']:3} {each['source_port']} > {each['destination_port']}: ")
+        assert f" seq {each['seq']}" in line
+        assert f" ack {each['ack']} win {each['window']} length {each['length']}" in line
+        assert f"(tx {each['tx_seq']} rx {each['rx_seq']})" in line
+
+
+async def test_json_is_not_read_the_missing_objects_are_counted(serve: Serve) -> None:
+    harness = await serve(phone())
+    await harness.attached()
+    sleeping, awake = await capture(harness, JSON), await capture(harness, JSON)
+    reading = asyncio.create_task(awake.receive_to_end())
+    client = await harness.stream(ECHO)
+    for _ in range(1500):  # at least two objects each time, of 300 bytes
+        await client.send(b"word")
+        await client.receive_exactly(4)
+    for admin in (sleeping, awake):
+        admin.shut_down_writing()
+    kept, everything = [
+        [json.loads(line) for line in data.splitlines()] for data in (await sleeping.receive_to_end(), await reading)
+    ]
+
+    def dropped(objects: list[dict[str, object]]) -> list[int]:
+        return [int(str(each["count"])) for each in objects if each["what"] == "lines_dropped"]
+
+    def crossed(objects: list[dict[str, object]]) -> int:
+        return len(objects) - len(dropped(objects)) + sum(dropped(objects))
+
+    assert sum(dropped(kept)) > 0
+    assert crossed(kept) == crossed(everything)
+    await harness.quiet()
 
 
 async def test_capture_gets_another_request_it_ends(serve: Serve) -> None:

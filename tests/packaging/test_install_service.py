@@ -14,6 +14,7 @@ from usbmux.commands.install_service import Place, install_service, installation
 from usbmux.commands.installed_files import LIST_PATH, InstalledFiles, list_of, read_list
 from usbmux.commands.service_actions import RunStep, carry_out, in_words
 from usbmux.commands.service_layout import LAUNCHD, SYSTEMD, Step, layout_of, shipped_file
+from usbmux.commands.service_report import TextReport
 from usbmux.errors import UsbmuxError
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def test_install_interrupted_anywhere_uninstall_leaves_nothing(tmp_path: Path) -
         root.mkdir()
         place = Place(SYSTEMD, root)
         actions = list(installation(place, InstalledFiles(), contents))[:done]
-        carry_out("usbmux", actions)
+        carry_out("usbmux", actions, TextReport())
         is_listed = place.real(LIST_PATH).exists()
 
         uninstall(root)
@@ -340,15 +341,15 @@ def test_programs_run_in_order_and_one_that_fails_stops_none(
         f"echo {name} >>{notes}; {end}" for name, end in (("a", ":"), ("b", "echo why >&2; exit 3"), ("c", ":"))
     ]
 
-    assert not carry_out("usbmux", [RunStep(Step(("sh", "-c", command))) for command in commands])
+    assert not carry_out("usbmux", [RunStep(Step(("sh", "-c", command))) for command in commands], TextReport())
 
     assert notes.read_text() == "a\nb\nc\n"
     assert capsys.readouterr().err == f"usbmux: sh -c {commands[1]}: why\n"
 
 
 def test_program_that_may_fail_or_is_missing_is_no_failure_if_so_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert carry_out("usbmux", [RunStep(Step(("false",), may_fail=True))])
-    assert not carry_out("usbmux", [RunStep(Step(("/no/such/program",)))])
+    assert carry_out("usbmux", [RunStep(Step(("false",), may_fail=True))], TextReport())
+    assert not carry_out("usbmux", [RunStep(Step(("/no/such/program",)))], TextReport())
     assert "/no/such/program" in capsys.readouterr().err
 
 
@@ -357,7 +358,8 @@ def test_launchd_install_writes_a_property_list_that_starts_the_daemon(tmp_path:
     path = f"{directory}/{name.partition('/')[2]}"
     place = Place(LAUNCHD, tmp_path)
 
-    carry_out("usbmux", installation(place, InstalledFiles(), {path: shipped_file(name, "/opt/usbmux/bin/usbmuxd")}))
+    contents = {path: shipped_file(name, "/opt/usbmux/bin/usbmuxd")}
+    carry_out("usbmux", installation(place, InstalledFiles(), contents), TextReport())
 
     values = plistlib.loads(place.real("/Library/LaunchDaemons/org.usbmux.usbmuxd.plist").read_bytes())
     assert values["Label"] == "org.usbmux.usbmuxd"

@@ -138,6 +138,8 @@ class CaptureFormat(Enum):
 
     PCAPNG = "pcapng"
     LINES = "lines"
+    JSON = "json"
+    """A JSON object a line."""
 
 
 @dataclass(frozen=True, slots=True)

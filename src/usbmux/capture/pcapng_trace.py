@@ -5,6 +5,7 @@ from typing import Final
 
 from usbmux.capture import pcapng
 from usbmux.capture.decoded_link import DecodedLink
+from usbmux.capture.link_event import LinkEvent, event_payload, event_text
 from usbmux.capture.output import Output
 from usbmux.capture.synthetic_ip import event_packet, host_address, phone_address, tcp_packet
 from usbmux.capture.trace_hub import LinkSink
@@ -69,10 +70,11 @@ class _PhonePackets:
         comment = shown_text(segment.payload) if segment.flags & Flags.RST else ""
         self._write(direction, tcp_packet(source, destination, segment), comment, time_ns)
 
-    def event_seen(self, direction: Direction | None, text: str, time_ns: int, data: bytes = b"") -> None:
+    def event_seen(self, direction: Direction | None, event: LinkEvent, time_ns: int) -> None:
         host = host_address(1)
         source, destination = (self._address, host) if direction is Direction.IN else (host, self._address)
-        self._write(direction, event_packet(source, destination, data[:_MAX_EVENT_DATA]), text, time_ns)
+        data = bytes(event_payload(event)[:_MAX_EVENT_DATA])
+        self._write(direction, event_packet(source, destination, data), event_text(event), time_ns)
 
     def _write(self, direction: Direction | None, packet: bytes, comment: str, time_ns: int) -> None:
         flags, missing = _FLAGS[direction], self._dropped_in_row

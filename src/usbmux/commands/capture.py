@@ -21,22 +21,25 @@ _PROGRAM: Final = "usbmux"
 _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def capture(client: AdminClient, udid: str | None, path: str | None) -> int:
+def capture(client: AdminClient, udid: str | None, path: str | None, *, as_json: bool) -> int:
     """Write packets down until a signal ends it.
 
     Args:
         client: Of the daemon.
         udid: Of the phone, as for `select_device`; None for all phones.
         path: A file for Wireshark, ``-`` for the standard output; None for lines on the standard output.
+        as_json: The lines are JSON objects; without a path.
 
     Raises:
         DaemonUnavailableError: There is none, or it ended before the signal came.
     """
     if udid is not None:
         udid = _full_udid(client, udid)
+    lines = CaptureFormat.JSON if as_json else CaptureFormat.LINES
+    capture_format = CaptureFormat.PCAPNG if path else lines
     reader = PcapngReader() if path else None
     with (
-        client.capture(udid, CaptureFormat.PCAPNG if path else CaptureFormat.LINES) as connection,
+        client.capture(udid, capture_format) as connection,
         opened(path or STANDARD_OUTPUT) as descriptor,
         _ended_by_signal(connection) as was_ended,
     ):

@@ -21,12 +21,13 @@ from usbmux.commands.service_actions import (
     RemoveDirectory,
     RemoveFile,
     RunStep,
+    ServiceReport,
     SkipStep,
     WriteFile,
     carry_out,
-    in_words,
 )
 from usbmux.commands.service_layout import ServiceLayout, Step, layout_of, shipped_file
+from usbmux.commands.service_report import JsonReport, TextReport
 from usbmux.errors import UsbmuxError
 
 _PROGRAM: Final = "usbmux"
@@ -34,13 +35,14 @@ _HARMLESS_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")
 """Means itself in every kind of file that the daemon's path is put into."""
 
 
-def install_service(root: Path | None, *, uninstall: bool, dry_run: bool) -> int:
-    """Install or remove the service, with a line on stdout for each action.
+def install_service(root: Path | None, *, uninstall: bool, dry_run: bool, as_json: bool = False) -> int:
+    """Install or remove the service, and print what is done.
 
     Args:
         root: A directory to install below, instead of this computer; no programs are run then.
         uninstall: Remove what was installed.
         dry_run: Only print.
+        as_json: One document at the end, instead of a line for each action.
 
     Returns:
         Failure if a program failed; everything else has been done.
@@ -52,21 +54,19 @@ def install_service(root: Path | None, *, uninstall: bool, dry_run: bool) -> int
     layout = layout_of(sys.platform)
     if root is None and not dry_run and os.geteuid() != 0:
         raise UsbmuxError(f"only root can change the services of {layout.manager}; --dry-run shows what would be done")
-    place = Place(layout, root)
-    installed = read_list(place.real(LIST_PATH))
-    if not uninstall:
-        actions = list(installation(place, installed, _contents(layout, _daemon_path(place, dry_run=dry_run))))
-    elif installed.digests:
-        actions = list(removal(place, installed))
-    else:
-        print("not installed: nothing to remove")
-        return ExitCode.OK
-    if dry_run:
-        print(*map(in_words, actions), sep="\n", flush=True)
-        return ExitCode.OK
-    is_well = carry_out(_PROGRAM, actions)
-    if uninstall:
-        print(f"left: {layout.left}", flush=True)
+    actions = _actions(Place(layout, root), uninstall=uninstall, dry_run=dry_run)
+    report: ServiceReport = JsonReport(is_dry_run=dry_run) if as_json else TextReport()
+    is_well = True
+    left = None
+    try:
+        if dry_run:
+            for action in actions:
+                report.began(action)
+        else:
+            is_well = carry_out(_PROGRAM, actions, report)
+            left = layout.left if uninstall and actions else None
+    finally:
+        report.close(left)
     return ExitCode.OK if is_well else ExitCode.FAILURE
 
 
@@ -99,6 +99,14 @@ class Place:
             yield from (SkipStep(step, f"{self.layout.manager} does not run here") for step in steps)
         else:
             yield from map(RunStep, steps)
+
+
+def _actions(place: Place, *, uninstall: bool, dry_run: bool) -> list[Action]:
+    installed = read_list(place.real(LIST_PATH))
+    if not uninstall:
+        contents = _contents(place.layout, _daemon_path(place, dry_run=dry_run))
+        return list(installation(place, installed, contents))
+    return list(removal(place, installed)) if installed.digests else []
 
 
 def installation(place: Place, installed: InstalledFiles, contents: Mapping[str, bytes]) -> Iterator[Action]:

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from usbmux.commands.exits import complain
 from usbmux.commands.service_layout import Step
@@ -91,8 +91,25 @@ def in_words(action: Action) -> str:
             assert_never(action)
 
 
-def carry_out(program: str, actions: Iterable[Action]) -> bool:
-    """Do it all in this order, with a line on stdout for each.
+class ServiceReport(Protocol):
+    """Is told of one action after the other. None at all means that nothing was installed."""
+
+    def began(self, action: Action) -> None:
+        """This is being done, or would be in a dry run."""
+
+    def ended(self, *, is_done: bool) -> None:
+        """The action that began last is over; false: it is a program, which failed."""
+
+    def close(self, left: str | None) -> None:
+        """No more actions follow.
+
+        Args:
+            left: What stays of a service that was removed; None if none was.
+        """
+
+
+def carry_out(program: str, actions: Iterable[Action], report: ServiceReport) -> bool:
+    """Do it all in this order.
 
     Returns:
         False if a program failed that should not have; what followed it has been done nevertheless.
@@ -102,25 +119,33 @@ def carry_out(program: str, actions: Iterable[Action]) -> bool:
     """
     is_well = True
     for action in actions:
-        print(in_words(action), flush=True)
-        match action:
-            case MakeDirectory(path):
-                path.mkdir()
-                path.chmod(_DIRECTORY_MODE)
-            case WriteFile(path, data):
-                _write(path, data)
-            case RemoveFile(path):
-                path.unlink()
-            case RemoveDirectory(path):
-                if path.is_dir() and not any(path.iterdir()):
-                    path.rmdir()
-            case RunStep(step):
-                is_well &= _run(program, step)
-            case KeepFile() | SkipStep():
-                pass
-            case _:
-                assert_never(action)
+        report.began(action)
+        is_done = _do(program, action)
+        report.ended(is_done=is_done)
+        is_well &= is_done
     return is_well
+
+
+def _do(program: str, action: Action) -> bool:
+    """False if it is a program that failed and should not have."""
+    match action:
+        case MakeDirectory(path):
+            path.mkdir()
+            path.chmod(_DIRECTORY_MODE)
+        case WriteFile(path, data):
+            _write(path, data)
+        case RemoveFile(path):
+            path.unlink()
+        case RemoveDirectory(path):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        case RunStep(step):
+            return _run(program, step)
+        case KeepFile() | SkipStep():
+            pass
+        case _:
+            assert_never(action)
+    return True
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -57,9 +57,9 @@ def _sink(kind: str, output: "Output") -> TraceSink:
     # Imported here: hardly any daemon writes a trace from its start, and none should wait for what it does not use.
     match kind:
         case "trace":
-            from usbmux.capture.lines import LineTrace
+            from usbmux.capture.lines import LineTrace, TextLines
 
-            return LineTrace(output)
+            return LineTrace(output, TextLines())
         case "capture":
             from usbmux.capture.pcapng_trace import PcapngTrace
 

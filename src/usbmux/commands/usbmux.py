@@ -131,9 +131,12 @@ def top_command(address: str | None, admin_path: str | None, is_once: bool, as_j
 @click.option(
     "-w", "--write", "path", metavar="FILE", help="A pcapng file for Wireshark; - for stdout. Default: lines."
 )
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @admin_option
 @socket_option
-def capture_command(address: str | None, admin_path: str | None, udid: str | None, path: str | None) -> int:
+def capture_command(
+    address: str | None, admin_path: str | None, udid: str | None, path: str | None, as_json: bool
+) -> int:
     """Write down what crosses between the daemon and its phones, until interrupted; for root and the daemon's user.
 
     Without -w, stdout gets a line for every packet. To watch it live: usbmux capture -w - | wireshark -k -i -
@@ -141,9 +144,11 @@ def capture_command(address: str | None, admin_path: str | None, udid: str | Non
     from usbmux.commands.capture import capture
     from usbmux.commands.status import admin_client
 
+    if path is not None and as_json:
+        raise click.UsageError("--write excludes --json")
     if path == "-" and sys.stdout is not None and sys.stdout.isatty():
         raise click.UsageError("a terminal cannot show a capture; leave -w away, or give it a file")
-    return run_command(lambda: capture(admin_client(chosen_address(address), admin_path), udid, path))
+    return run_command(lambda: capture(admin_client(chosen_address(address), admin_path), udid, path, as_json=as_json))
 
 
 @cli.command("conform")
@@ -192,7 +197,8 @@ def demo_command() -> int:
 @click.option("--uninstall", is_flag=True, help="Remove what was installed, except what was changed by hand since.")
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.option("--root", metavar="DIR", help="Install below DIR instead of /, and run no programs.")
-def install_service_command(uninstall: bool, dry_run: bool, root: str | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, at the end.")
+def install_service_command(uninstall: bool, dry_run: bool, root: str | None, as_json: bool) -> int:
     """Make usbmuxd a service of this computer, under systemd or launchd; for root.
 
     Prints a line for each file that is written or removed, and for each program that is run.
@@ -202,7 +208,7 @@ def install_service_command(uninstall: bool, dry_run: bool, root: str | None) ->
     from usbmux.commands.install_service import install_service
 
     where = None if root is None else Path(root).absolute()
-    return run_command(lambda: install_service(where, uninstall=uninstall, dry_run=dry_run))
+    return run_command(lambda: install_service(where, uninstall=uninstall, dry_run=dry_run, as_json=as_json))
 
 
 @cli.command("simulate", context_settings={"allow_interspersed_args": False})

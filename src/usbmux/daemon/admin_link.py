@@ -21,7 +21,8 @@ from usbmux.admin.message import (
     Status,
     StatusRequest,
 )
-from usbmux.capture.lines import LineTrace
+from usbmux.capture.json_lines import JsonLines
+from usbmux.capture.lines import LineTrace, TextLines
 from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.selected_phone import SelectedPhone
 from usbmux.capture.trace_hub import TraceHub, TraceSink
@@ -196,7 +197,9 @@ class AdminLink:
             case CaptureFormat.PCAPNG:
                 sink = PcapngTrace(self, f"usbmuxd {__version__}")
             case CaptureFormat.LINES:
-                sink = LineTrace(self)
+                sink = LineTrace(self, TextLines())
+            case CaptureFormat.JSON:
+                sink = LineTrace(self, JsonLines())
             case _:
                 assert_never(request.format)
         self._sink = sink if request.udid is None else SelectedPhone(sink, request.udid)
