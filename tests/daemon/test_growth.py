@@ -32,6 +32,8 @@ pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="no epoll o
 ECHO, HELD, CLOSED = 7, 8, 9
 MANY, PHONES = 512, 64
 TIMES = 4
+TRIES = 3
+"""What grows does so each time; a timer that a slow machine lets come amid the work does not."""
 TURNS = 40
 """Of the loop; more than any of the works needs."""
 LOOP = str(Path(asyncio.__file__).parent), str(selectors.__file__)
@@ -158,7 +160,11 @@ def growth(few: Steps, many: Steps) -> dict[str, int]:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("crowd", [connections, silent_clients])
 async def test_many_others_are_there_no_work_takes_more_steps(serve: Serve, crowd: Crowd) -> None:
-    assert growth(await steps_beside(serve, 1, crowd, 0), await steps_beside(serve, 1, crowd, MANY)) == {}
+    for _ in range(TRIES):
+        found = growth(await steps_beside(serve, 1, crowd, 0), await steps_beside(serve, 1, crowd, MANY))
+        if not found:
+            break
+    assert found == {}
 
 
 @pytest.mark.asyncio
@@ -171,7 +177,10 @@ async def test_many_listen_only_telling_them_takes_more_steps(serve: Serve) -> N
 
 @pytest.mark.asyncio
 async def test_64_phones_only_naming_them_takes_more_steps(serve: Serve) -> None:
-    one, two, many = [await steps_beside(serve, count, silent_clients, 0) for count in (1, 2, PHONES)]
-    assert growth(one, many).keys() == {"list", "listen"}
+    for _ in range(TRIES):
+        one, two, many = [await steps_beside(serve, count, silent_clients, 0) for count in (1, 2, PHONES)]
+        if (found := growth(one, many).keys()) == {"list", "listen"}:
+            break
+    assert found == {"list", "listen"}
     for work in ("list", "listen"):
         assert many[work] - one[work] <= (PHONES - 1) * (two[work] - one[work])
