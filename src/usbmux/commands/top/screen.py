@@ -23,11 +23,9 @@ from usbmux.commands.top.view import View
 from usbmux.errors import UsbmuxError
 
 T = TypeVar("T")
-_ENDING_SIGNALS: Final = {
-    signal.SIGTERM: ExitCode.OK,
-    signal.SIGHUP: ExitCode.OK,
-    signal.SIGINT: ExitCode.INTERRUPTED,
-}
+_ENDING_SIGNALS: Final = {signal.SIGTERM: ExitCode.OK, signal.SIGINT: ExitCode.INTERRUPTED}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _ENDING_SIGNALS[signal.SIGHUP] = ExitCode.OK
 
 
 class Capture(Protocol):
