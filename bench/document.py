@@ -25,7 +25,7 @@ def write_document(
         *markdown_table(lines),
         "",
         *(f"![{name}]({page.stem}/{name}.svg)" for name in ("rate", "cpu", "ratios")),
-        *(f"\n```\n{table}\n```" for table in comparisons),
+        *(f"\n```text\n{table}\n```" for table in comparisons),
     ]
     replace_figures(page, "python -m bench --document", figures)
 

@@ -174,7 +174,7 @@ async def test_client_shuts_down_behind_its_request_answer_and_end_come(serve: S
         ),
         (b'{"command": "status", "verbose": true}\n', '"verbose": unknown key'),
         (b'{"command": "capture", "udid": 5}\n', "udid: expected str, found 5"),
-        (b'{"command": "capture", "format": "pcap"}\n', 'format: expected pcapng or lines, found "pcap"'),
+        (b'{"command": "capture", "format": "pcap"}\n', 'format: expected pcapng or lines or json, found "pcap"'),
         (b" " * (MAX_REQUEST_LENGTH + 1), "a line of more than 65536 bytes"),
     ],
     ids=str,
