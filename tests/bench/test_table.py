@@ -82,7 +82,9 @@ def test_document_between_its_marks_is_replaced(no_tools: Tools, tmp_path: Path)
     for _ in range(2):
         write_document({"kernel": "6"}, make_lines([row], results), ["forwarders"], page)
     assert page.read_text().startswith("before\n<!-- figures: python -m bench --document -->\n\n- kernel: 6\n\n| row |")
-    assert page.read_text().endswith("(page/ratios.svg)\n\n```text\nforwarders\n```\n\n<!-- end of figures -->\nafter\n")
+    assert page.read_text().endswith(
+        "(page/ratios.svg)\n\n```text\nforwarders\n```\n\n<!-- end of figures -->\nafter\n"
+    )
     assert (tmp_path / "page/rate.svg").exists()
 
 
