@@ -75,6 +75,7 @@ def played(nobody: Played) -> Iterator[Played]:
         yield Played(nobody.platform, said["addresses"][0], said["phones"][0]["udid"])
 
 
+@pytest.mark.slow
 def test_every_module_is_imported(nobody: Played) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.support.other_platform", nobody.platform],
@@ -83,6 +84,7 @@ def test_every_module_is_imported(nobody: Played) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", sorted(UNLOADABLE))
 def test_modules_left_out_are_for_posix(module: str) -> None:
     code = f"from tests.support.other_platform import become; become('win32'); import {module}"
