@@ -46,6 +46,7 @@ def use_threads() -> None:
     """A thread for the events of each phone, as where libusb has no descriptors."""
     from usbmux.usb import event_pump, session
 
+    # To mypy what a module has imported is not its own.
     session.make_event_pump = event_pump.ThreadPump  # type: ignore[attr-defined]
 
 

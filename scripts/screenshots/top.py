@@ -39,7 +39,7 @@ class MadeUp:
         return client == 12
 
     def capture(self, udid: str | None, path: str) -> Capture:
-        raise NotImplementedError
+        raise NotImplementedError  # nobody presses `w` here
 
     def interrupt(self) -> None:
         pass

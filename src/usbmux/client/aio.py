@@ -275,7 +275,7 @@ class AsyncWatch:
 
     async def _try_again(self, delays: Iterator[float]) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._retry_at - loop.time())
+        await asyncio.sleep(self._retry_at - loop.time())  # nobody tells when a daemon is back
         if self._is_closed:
             return
         try:
@@ -373,7 +373,7 @@ async def _open_unix(address: UnixAddress) -> socket.socket:
                 stream.connect(address.path)  # not sock_connect: it takes a full queue for success
                 return stream
             except BlockingIOError:
-                await asyncio.sleep(QUEUE_FULL_DELAY_S)
+                await asyncio.sleep(QUEUE_FULL_DELAY_S)  # the system does not tell when there is room
     except BaseException:
         stream.close()
         raise

@@ -55,7 +55,7 @@ def _open_unix(address: UnixAddress, deadline: float) -> socket.socket:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise TimeoutError from None
-                time.sleep(QUEUE_FULL_DELAY_S)
+                time.sleep(QUEUE_FULL_DELAY_S)  # the system does not tell when there is room
     except BaseException:
         stream.close()
         raise

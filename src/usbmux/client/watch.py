@@ -125,7 +125,7 @@ class Watch:
 
     def _try_again(self, delays: Iterator[float], deadline: float) -> None:
         wake_at = min(self._retry_at, deadline)
-        time.sleep(max(0.0, wake_at - time.monotonic()))
+        time.sleep(max(0.0, wake_at - time.monotonic()))  # nobody tells when a daemon is back
         if wake_at < self._retry_at:
             raise TimeoutError
         try:

@@ -20,7 +20,7 @@ PERIOD_S: Final = 1.0
 def print_once(monitor: Monitor, *, as_json: bool) -> int:
     """Print one sample: tables, or a line of JSON. Takes two, because one does not say what moves."""
     monitor.sample()
-    time.sleep(PERIOD_S)
+    time.sleep(PERIOD_S)  # what is measured is this second
     sample = monitor.sample()
     print(_line(sample) if as_json else sample_text(sample), flush=True)
     return ExitCode.OK
@@ -33,7 +33,7 @@ def print_stream(monitor: Monitor) -> int:
     while True:
         print(_line(sample), flush=True)
         due = max(due + PERIOD_S, time.monotonic())
-        time.sleep(max(0.0, due - time.monotonic()))
+        time.sleep(max(0.0, due - time.monotonic()))  # samples are taken by the clock
         try:
             sample = monitor.sample()
         except UsbmuxError as error:

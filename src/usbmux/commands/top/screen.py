@@ -152,7 +152,7 @@ class TopApp(App[int]):
 
     async def _keep_looking(self) -> None:
         while True:
-            await asyncio.sleep(self._period_s)
+            await asyncio.sleep(self._period_s)  # samples are taken by the clock
             await self.look()
 
     async def _aside(self, call: Callable[[], T]) -> T:
