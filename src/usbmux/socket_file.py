@@ -5,12 +5,12 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 
 from usbmux.errors import AddressError
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SocketFile:
     """The file of a socket that we have bound."""
 

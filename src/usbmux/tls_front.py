@@ -6,11 +6,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from usbmux.errors import ConfigurationError
+from usbmux.values import frozen
 
 logger = logging.getLogger("usbmux.tls")
 
@@ -20,7 +20,7 @@ MAX_HANDSHAKES: Final = 256
 _PIECE: Final = 65536
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TlsSettings:
     """What a TLS listener needs: who we are, and whose clients are let in. PEM files."""
 

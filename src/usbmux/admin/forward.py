@@ -1,13 +1,14 @@
 """Forwards that the daemon keeps: what can be asked about them, and what it answers."""
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from usbmux.values import frozen
 
 MAX_FORWARDS: Final = 256
 """So many are kept at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptForward:
     """Where the daemon listens for programs, and the port of a phone that they are joined with."""
 
@@ -19,7 +20,7 @@ class KeptForward:
     """Of the phone; None: the only one that is attached."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardStatus:
     """A forward that is kept, and how it is."""
 
@@ -36,26 +37,26 @@ class ForwardStatus:
     """Why it does not listen; it is tried again and again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardAddRequest:
     """Asks for forwards to be kept, all of them or none."""
 
     forwards: tuple[KeptForward, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardListRequest:
     """Asks which are kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardRemoveRequest:
     """Asks for forwards to be kept no more, all of them or none. Connections end with them."""
 
     listen: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forwards:
     """Those that were added, are kept, or were removed."""
 

@@ -1,10 +1,10 @@
 """What can be asked of a running daemon, and what it answers."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
 from usbmux.admin.forward import ForwardRequest, Forwards
+from usbmux.values import frozen
 
 SUFFIX: Final = ".admin"
 """Where the admin socket is: beside the daemon's first Unix socket, under its path with this."""
@@ -25,7 +25,7 @@ class PhoneState(Enum):
     """It failed, and rests until it is tried again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhoneStatus:
     """One phone. Who it is stays unknown (None) until it was opened for the first time."""
 
@@ -64,7 +64,7 @@ class ClientActivity(Enum):
     """It is joined to a port of a phone."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientStatus:
     """One client. Who it is stays unknown (None) on TCP, and where the platform does not tell."""
 
@@ -96,7 +96,7 @@ class ConnectionState(Enum):
     """The phone's side is over; the client still gets what came before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionStatus:
     """A client's connection to a port of a phone. Counts are in bytes of the client's data."""
 
@@ -142,7 +142,7 @@ class CaptureFormat(Enum):
     """A JSON object a line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusRequest:
     """Asks for a `Status`."""
 
@@ -152,7 +152,7 @@ class StatusRequest:
     """Clients and connections are wanted of clients with higher numbers than this."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaptureRequest:
     """Asks for a `CaptureBegun`, behind which the packets follow until either side ends the connection."""
 
@@ -161,7 +161,7 @@ class CaptureRequest:
     format: CaptureFormat = CaptureFormat.PCAPNG
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KickRequest:
     """Asks for a `Kicked`: a client is to be ended, with its connection to a phone."""
 
@@ -169,7 +169,7 @@ class KickRequest:
     """Its number."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """The daemon as it is now."""
 
@@ -187,12 +187,12 @@ class Status:
     """What was asked for; the others are empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaptureBegun:
     """The packets follow."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kicked:
     """The client is gone."""
 
@@ -200,7 +200,7 @@ class Kicked:
     """Whether it was there until now."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """The request was not understood, or cannot be met; the daemon ends the connection."""
 

@@ -1,13 +1,13 @@
 """What happens on a link besides segments, and the words for it."""
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from usbmux.capture.transcript import BytesSkipped, FramingLost, describe, shown_bytes
 from usbmux.mux.packet import Packet
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkBegan:
     """From here on everything is told."""
 
@@ -18,7 +18,7 @@ class LinkBegan:
     """The link was open before, and is joined."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkEnded:
     """Nothing more comes."""
 
@@ -26,14 +26,14 @@ class LinkEnded:
     """Printable."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OtherPacket:
     """A packet that is not TCP; its payload is valid during the call."""
 
     packet: Packet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnreadableSegment:
     """A TCP packet without a proper header; its payload is valid during the call."""
 
@@ -41,14 +41,14 @@ class UnreadableSegment:
     payload: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BytesLeft:
     """The link ends with so many bytes of no whole packet."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinesDropped:
     """So many lines are missing here, because they are read too slowly."""
 

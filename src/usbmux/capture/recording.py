@@ -23,12 +23,13 @@ from usbmux.capture.trace_hub import LinkSink
 from usbmux.capture.transcript import Direction
 from usbmux.errors import UsbmuxError
 from usbmux.usb.pipe import UsbDeviceInfo
+from usbmux.values import frozen
 
 _HEADER: Final = {"format": "usbmux recording", "version": 1}
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedTransfer:
     """One bulk transfer."""
 

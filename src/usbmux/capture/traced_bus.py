@@ -1,12 +1,12 @@
 """A bus whose transfers somebody else can be told of."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from usbmux.capture.trace_hub import LinkTap, TraceHub
 from usbmux.errors import UsbError
 from usbmux.usb.pipe import BulkPipe, BusListener, PipeReceiver, UsbBus, UsbCandidate, UsbDeviceInfo
+from usbmux.values import field, frozen
 
 
 class TracedBus:
@@ -32,7 +32,7 @@ class TracedBus:
         await self._bus.close()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _TracedListener:
     listener: BusListener
     hub: TraceHub
@@ -44,7 +44,7 @@ class _TracedListener:
         self.listener.device_left(_TracedCandidate(candidate, self.hub))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _TracedCandidate:
     """Equal to every other one of the same candidate, as a listener knows candidates again."""
 

@@ -5,7 +5,6 @@ the next answer to VERSION.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -13,6 +12,7 @@ from usbmux.capture.packet_search import PacketSearch
 from usbmux.errors import RemoteProtocolError
 from usbmux.mux.packet import HEADER_LENGTH, MAGIC, ControlKind, MuxProtocol, Packet, PacketReader, Version
 from usbmux.mux.version_search import VersionSearch
+from usbmux.values import frozen
 
 MAX_TEXT_LENGTH: Final = 1024
 """Longest text of a phone that is shown, in bytes."""
@@ -29,7 +29,7 @@ class Direction(Enum):
     IN = "in"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PacketSeen:
     """A packet, whole; its payload is valid until the next transfer."""
 
@@ -43,14 +43,14 @@ class PacketSeen:
         return HEADER_LENGTH[self.framing] + len(self.packet.payload)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BytesSkipped:
     """So many bytes before an answer to VERSION belong to no packet."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FramingLost:
     """No packets can be cut out of what comes from now on, up to the next answer to VERSION."""
 

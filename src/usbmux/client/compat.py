@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from usbmux.client.blocking_connection import deadline_after, open_socket, set_deadline
@@ -26,6 +25,7 @@ from usbmux.control.message import (
     UnknownMessageError,
 )
 from usbmux.errors import RemoteProtocolError, UsbmuxError
+from usbmux.values import frozen
 
 if TYPE_CHECKING:
     import socket
@@ -44,7 +44,7 @@ class MuxVersionError(MuxError):
     """The daemon speaks another version of the protocol."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MuxDevice:
     """A phone as `USBMux.devices` lists it."""
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from usbmux.values import frozen
 
 if TYPE_CHECKING:
     from usbmux.control.message import DeviceRecord, ListenerRecord
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Device:
     """A phone that the daemon has."""
 
@@ -38,21 +39,21 @@ class Device:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceAttached:
     """A phone came, or was there when watching began."""
 
     device: Device
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceDetached:
     """A phone went."""
 
     device: Device
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DevicePaired:
     """A pair record for the phone was saved."""
 
@@ -62,7 +63,7 @@ class DevicePaired:
 DeviceEvent = DeviceAttached | DeviceDetached | DevicePaired
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listener:
     """A program that listens for device events at the daemon; it says of itself what it likes, or nothing."""
 

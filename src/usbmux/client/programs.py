@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from usbmux.control.address import ENVIRONMENT_VARIABLE, Address, TcpAddress, UnixAddress
 from usbmux.errors import AddressError
+from usbmux.values import frozen
 
 PYMOBILEDEVICE3_VARIABLE: Final = "PYMOBILEDEVICE3_USBMUX"
 
@@ -27,7 +27,7 @@ class Spelling(Enum):
     TCP_SLASHES = "tcp://.+"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForeignProgram:
     """A program, or a family of them, that is a client of usbmux daemons."""
 

@@ -4,11 +4,11 @@ import argparse
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from usbmux.errors import ConfigurationError
+from usbmux.values import frozen
 
 DEFAULT_PATH: Final = Path("/etc/usbmux/usbmuxd.toml")
 _TABLE_HEAD: Final = re.compile(r"\s*\[\[?\s*([^]\s]+)\s*\]\]?")
@@ -22,7 +22,7 @@ class TakesTable(Protocol):
         """Raises ValueError for a table that makes no sense."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Configuration:
     """What the files say."""
 

@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from usbmux.commands.exits import ExitCode, complain
 from usbmux.control.address import parse_address
 from usbmux.errors import DaemonUnavailableError
 from usbmux.testing.conformance import CASES, CaseResult, Subject, Verdict, run
+from usbmux.values import frozen
 
 _PROGRAM = "usbmux"
 _NO_SERVER = 3
@@ -17,7 +17,7 @@ _NAME_WIDTH = max(len(case.name) for case in CASES)
 _VERDICT_WIDTH = max(len(verdict.value) for verdict in Verdict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConformOptions:
     """What the command line said."""
 

@@ -1,6 +1,5 @@
 """``usbmux list`` and ``usbmux watch``: which phones are there, and which come and go."""
 
-from dataclasses import asdict
 from typing import NoReturn
 
 from usbmux.client.blocking import Client
@@ -15,7 +14,7 @@ def list_devices(address: str | None, *, detailed: bool, as_json: bool) -> int:
     """Print the attached phones: a UDID a line, or a table, or one JSON document."""
     devices = Client(address).devices()
     if as_json:
-        print(_json([asdict(device) for device in devices], indent=4), flush=True)
+        print(_json([_parts(device) for device in devices], indent=4), flush=True)
     elif detailed:
         from usbmux.commands.names import names_of  # here, because it asks the phones, with asyncio
 
@@ -51,7 +50,13 @@ def _row(device: Device, names: tuple[str, str, str]) -> tuple[str, ...]:
 
 
 def _event_json(event: DeviceEvent) -> str:
-    return _json({"event": _event_name(event), **asdict(event.device)})
+    return _json({"event": _event_name(event), **_parts(event.device)})
+
+
+def _parts(device: Device) -> dict[str, object]:
+    from dataclasses import asdict  # here, as in _json
+
+    return asdict(device)
 
 
 def _json(value: object, indent: int | None = None) -> str:

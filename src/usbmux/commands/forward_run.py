@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from usbmux.client.aio import AsyncClient
@@ -16,9 +15,10 @@ from usbmux.relay.forward_pair import ForwardPair, Stdio
 from usbmux.relay.route import LOOPBACK
 from usbmux.relay.routing import routing_of
 from usbmux.tls_front import TlsSettings
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardRun:
     """What was typed."""
 

@@ -16,7 +16,6 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from usbmux.client.aio import AsyncClient
@@ -26,9 +25,10 @@ from usbmux.direct_loop import new_event_loop
 from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, Forwarder
 from usbmux.relay.routing import Routing
 from usbmux.tls_front import TlsSettings, server_context
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardingOptions:
     """What the command line said."""
 

@@ -8,7 +8,6 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +28,7 @@ from usbmux.commands.service_actions import (
 from usbmux.commands.service_layout import ServiceLayout, Step, layout_of, shipped_file
 from usbmux.commands.service_report import JsonReport, TextReport
 from usbmux.errors import UsbmuxError
+from usbmux.values import frozen
 
 _PROGRAM: Final = "usbmux"
 _HARMLESS_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")
@@ -70,7 +70,7 @@ def install_service(root: Path | None, *, uninstall: bool, dry_run: bool, as_jso
     return ExitCode.OK if is_well else ExitCode.FAILURE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a service is installed."""
 

@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from usbmux.errors import UsbmuxError
+from usbmux.values import field, frozen
 
 LIST_PATH: Final = "/etc/usbmux/installed-service.json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstalledFiles:
     """Absolute paths, as seen from the root that they were installed below."""
 

@@ -3,26 +3,26 @@
 import os
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, assert_never
 
 from usbmux.commands.exits import complain
 from usbmux.commands.service_layout import Step
+from usbmux.values import frozen
 
 _FILE_MODE: Final = 0o644
 _DIRECTORY_MODE: Final = 0o755
 _STEP_TIMEOUT_S: Final = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MakeDirectory:
     """Its parent is there by then."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteFile:
     """Make or replace a file."""
 
@@ -30,21 +30,21 @@ class WriteFile:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveFile:
     """Remove a file."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveDirectory:
     """Remove a directory unless something is in it."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeepFile:
     """Leave a file as it is."""
 
@@ -52,14 +52,14 @@ class KeepFile:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunStep:
     """Run a program."""
 
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SkipStep:
     """Do not run a program."""
 

@@ -1,10 +1,10 @@
 """Which files make ``usbmuxd`` a service of a platform, where they go, and what is run then."""
 
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
 from usbmux.errors import UsbmuxError
+from usbmux.values import frozen
 
 _PACKAGED_PROGRAM: Final = b"/usr/sbin/usbmuxd"
 """The daemon's path in the files as they are shipped."""
@@ -12,7 +12,7 @@ _LABEL: Final = "org.usbmux.usbmuxd"
 _SOCKETS: Final = ("usbmuxd.socket", "usbmuxd-admin.socket")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """A program to run."""
 
@@ -20,7 +20,7 @@ class Step:
     may_fail: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceLayout:
     """A platform's service."""
 

@@ -6,14 +6,15 @@ See sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 import os
 import socket
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from typing import Final
+
+from usbmux.values import frozen
 
 _FIRST_DESCRIPTOR: Final = 3
 _MICROSECONDS: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandedSocket:
     """A listening socket that the service manager has made."""
 

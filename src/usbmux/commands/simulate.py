@@ -8,20 +8,20 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.commands.exits import ExitCode, complain
 from usbmux.control.address import parse_address
 from usbmux.errors import UsbmuxError
 from usbmux.testing import Pluggable, RunningDaemon, SimulatedPhone, default_phones, load_pluggables
+from usbmux.values import frozen
 
 _PROGRAM: Final = "usbmux simulate"
 _KILLED: Final = 128
 """What is added to the number of the signal that ended a command, as shells do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SimulateOptions:
     """What was asked for."""
 

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -38,6 +37,7 @@ from usbmux.direct_loop import new_event_loop
 from usbmux.errors import ConfigurationError
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import UsbBus
+from usbmux.values import frozen
 
 if TYPE_CHECKING:
     from usbmux.testing import SimulatedPhone
@@ -53,7 +53,7 @@ _ADMIN_NAME: Final = "admin"
 _TABLES: Final = {"listen": listen_settings, "rule": rule}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choices:
     """What command line and configuration file say together."""
 

@@ -6,10 +6,10 @@ Rules C39 to C42 of docs/protocol/control.md. Nothing is opened or looked up her
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.errors import AddressError
+from usbmux.values import frozen
 
 ENVIRONMENT_VARIABLE: Final = "USBMUXD_SOCKET_ADDRESS"
 _MAX_PORT: Final = 65535
@@ -18,7 +18,7 @@ _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ENDPOINT: Final = re.compile(r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\\\s]+)):(?P<port>[0-9]{1,5})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnixAddress:
     """A Unix domain socket."""
 
@@ -29,7 +29,7 @@ class UnixAddress:
         return f"unix:{slashes}{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TcpAddress:
     """A TCP endpoint."""
 

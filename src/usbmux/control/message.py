@@ -3,11 +3,11 @@
 Rules C17 to C30 of docs/protocol/control.md.
 """
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
 from usbmux.errors import RemoteProtocolError
+from usbmux.values import field, frozen
 
 MAX_TEXT_LENGTH: Final = 255
 """Longest text taken from a peer, in characters (C16)."""
@@ -31,7 +31,7 @@ class ResultCode(IntEnum):
     BAD_VERSION = 6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientIdentity:
     """What a client says of itself beside its request; every part is optional on the wire."""
 
@@ -49,7 +49,7 @@ class ClientIdentity:
     """ProcessID."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceRecord:
     """A phone as Attached and ListDevices describe it."""
 
@@ -66,7 +66,7 @@ class DeviceRecord:
     """A sockaddr in the daemon's layout, for `connection_type` Network only."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListenerRecord:
     """One listening client as ListListeners describes it."""
 
@@ -79,12 +79,12 @@ class ListenerRecord:
 # Requests
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listen:
     """Tell me of comings and goings on this connection from now on."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connect:
     """Turn this connection into a stream to a port of a phone."""
 
@@ -93,29 +93,29 @@ class Connect:
     """As people write it, 22 for ssh: the byte swap of the wire is the codecs' affair."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListDevices:
     """Which phones are attached?"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListListeners:
     """Who is listening?"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadBuid:
     """The SystemBUID of this computer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadPairRecord:
     """The pair record of a phone."""
 
     record_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavePairRecord:
     """Store the pair record of a phone."""
 
@@ -126,7 +126,7 @@ class SavePairRecord:
     """If it names the attached phone with that serial number, listeners hear Paired."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeletePairRecord:
     """Forget the pair record of a phone."""
 
@@ -138,35 +138,35 @@ Request = Listen | Connect | ListDevices | ListListeners | ReadBuid | ReadPairRe
 # Replies
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """The answer that has a number only: 0, a `ResultCode`, or an errno."""
 
     code: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceList:
     """Answer to `ListDevices`."""
 
     devices: tuple[DeviceRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListenerList:
     """Answer to `ListListeners`."""
 
     listeners: tuple[ListenerRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Buid:
     """Answer to `ReadBuid`."""
 
     buid: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PairRecord:
     """Answer to `ReadPairRecord`."""
 
@@ -178,21 +178,21 @@ Reply = Result | DeviceList | ListenerList | Buid | PairRecord
 # Notifications
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attached:
     """A phone came, or was there when listening began."""
 
     device: DeviceRecord
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Detached:
     """A phone went."""
 
     device_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paired:
     """A pair record for the phone was saved."""
 

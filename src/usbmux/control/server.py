@@ -3,7 +3,6 @@
 Rules C2, C3, C5, C13, C28 and C31 to C33 of docs/protocol/control.md.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -24,6 +23,7 @@ from usbmux.control.message import (
     is_answer,
 )
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
+from usbmux.values import frozen
 
 _NOTIFICATION_TAG: Final = 0
 _NOBODY: Final = ClientIdentity()
@@ -63,7 +63,7 @@ class RequestReceived(NamedTuple):
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestInvalid:
     """A request that was not understood and waits for a Result through `ServerSession.reply`."""
 

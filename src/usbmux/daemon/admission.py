@@ -1,11 +1,12 @@
 """How many clients there may be, so that none of them can use up the daemon for the others."""
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
 
+from usbmux.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class ClientLimits:
     """Open client sockets, streams included."""
 

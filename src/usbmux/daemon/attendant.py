@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from usbmux.admin.message import PhoneStatus
@@ -13,6 +12,7 @@ from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbCandidate
+from usbmux.values import frozen
 
 if TYPE_CHECKING:
     from usbmux.daemon.preflight import Preflight
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("usbmux.daemon")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patience:
     """How long a phone that does not come up is tried again. Times in seconds."""
 

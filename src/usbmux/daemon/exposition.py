@@ -1,9 +1,10 @@
 """Figures as Prometheus reads them: its text format, version 0.0.4."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from usbmux.values import frozen
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
@@ -17,7 +18,7 @@ class MetricKind(Enum):
     GAUGE = "gauge"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """One figure."""
 
@@ -26,7 +27,7 @@ class Sample:
     """What tells it from the others of its metric."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metric:
     """Figures of one meaning."""
 

@@ -1,14 +1,14 @@
 """Where and for whom the daemon listens."""
 
 import socket
-from dataclasses import dataclass
 
 from usbmux.control.address import Address
 from usbmux.daemon.policy import Permission
 from usbmux.tls_front import TlsSettings
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListenSettings:
     """One listening socket."""
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final, TypeVar
 
@@ -10,13 +10,14 @@ from usbmux.admin.message import ClientActivity, PhoneState
 from usbmux.daemon.admission import Refusal
 from usbmux.daemon.counts import ConnectResult, Counts, RecordAction, RecordResult, Traffic
 from usbmux.daemon.exposition import Metric, MetricKind, Sample
+from usbmux.values import frozen
 
 E = TypeVar("E", bound=Enum)
 Figures = Iterable[tuple[float, Mapping[str, str]]]
 _NO_LABELS: Final[Mapping[str, str]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """The daemon at one moment."""
 

@@ -4,9 +4,10 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from usbmux.values import frozen
 
 _UCRED: Final = struct.Struct("=iII")
 """pid, uid, gid of Linux's SO_PEERCRED, see unix(7)."""
@@ -21,7 +22,7 @@ _XUCRED: Final = struct.Struct("=IIhxx16I")
 """Version, uid, number of groups, groups, of which the first is the effective one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Peer:
     """A client's process when it connected. What is not known is None: all of it on TCP."""
 

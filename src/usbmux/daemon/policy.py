@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
 from usbmux.daemon.peer import Peer
+from usbmux.values import frozen
 
 _DASH_OR_RANGE: Final = re.compile(r"-|\[[^]]+\]")
 ALL_PORTS: Final = ((0, 65535),)
@@ -22,7 +22,7 @@ class RecordAccess(IntEnum):
     """Save and delete."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permission:
     """What somebody may see and use."""
 
@@ -45,7 +45,7 @@ class Permission:
 NOTHING: Final = Permission(udids=(), ports=(), records=RecordAccess.NONE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A permission, and for whom it is: for everybody if neither users nor groups are named."""
 
@@ -59,7 +59,7 @@ class Rule:
         return is_for_all or peer.uid in self.uids or not self.gids.isdisjoint(peer.groups)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """The daemon as one client may see and use it: what all of the permissions allow."""
 

@@ -1,7 +1,6 @@
 """Which phones are there and who wants to know. Decides; the links act."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
@@ -16,6 +15,7 @@ from usbmux.control.message import (
 )
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.policy import WHOLE_VIEW, View
+from usbmux.values import frozen
 
 MAX_LISTED: Final = 128
 """Of so many listeners a client is told: what they say of themselves must neither fill its reply nor take long."""
@@ -40,7 +40,7 @@ class Subscriber(Protocol):
         """Tell the client."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttachedDevice:
     """A phone that clients can see."""
 

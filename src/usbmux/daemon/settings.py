@@ -1,6 +1,5 @@
 """What the daemon can be told."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from usbmux.control.address import default_address
@@ -9,9 +8,10 @@ from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.pairing import default_directory
 from usbmux.daemon.policy import Rule
 from usbmux.mux.settings import MuxSettings
+from usbmux.values import field, frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonSettings:
     """How a daemon serves."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from usbmux.errors import (
@@ -16,6 +16,7 @@ from usbmux.errors import (
 )
 from usbmux.lockdown.pair_record import checked_escrow_bag
 from usbmux.lockdown.values import checked_value, checked_values
+from usbmux.values import frozen
 
 if TYPE_CHECKING:
     from usbmux.lockdown.pair_record import PairRecord
@@ -45,19 +46,19 @@ _ADVICE: Final[Mapping[str, tuple[type[LockdownError], str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Send:
     """Send a message."""
 
     properties: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receive:
     """Wait for a message, which is what the generator receives."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BeginTls:
     """Do the handshake of TLS; from then on everything is inside it."""
 
@@ -68,7 +69,7 @@ Step: TypeAlias = Send | Receive | BeginTls
 Operation: TypeAlias = Generator[Step, Mapping[object, object], T]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServicePort:
     """Where a service that was started waits for one connection."""
 

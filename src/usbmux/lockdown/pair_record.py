@@ -1,18 +1,18 @@
 """What this computer keeps of a pairing with a phone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Self
 
 from usbmux.control.property_list import dump, load
 from usbmux.errors import NotPairedError, RemoteProtocolError
+from usbmux.values import field, frozen
 
 MAX_CERTIFICATE_LENGTH: Final = 16384
 _MAX_TEXT_LENGTH: Final = 64
 _MAX_ESCROW_BAG_LENGTH: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PairRecord:
     """The computer's half of a pairing, which any program may use; certificates and keys are PEM."""
 

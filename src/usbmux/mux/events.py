@@ -3,9 +3,10 @@
 What connections report is made of tuples, because to make a frozen dataclass takes three times as long.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
+
+from usbmux.values import frozen
 
 if TYPE_CHECKING:  # the connection reports these events, so it imports this module
     from usbmux.mux.connection import TcpConnection
@@ -32,28 +33,28 @@ class CloseCause(Enum):
     """The link to the phone ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandshakeCompleted:
     """The phone answered VERSION: it can be shown to clients. Comes again after `ResynchronisationBegun`."""
 
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResynchronisationBegun:
     """The framing was lost; the handshake begins anew. All connections were reported closed before this."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionFailed:
     """The link cannot be used any more. All connections were reported closed before this."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceMessage:
     """The phone sent a CONTROL text."""
 
@@ -62,7 +63,7 @@ class DeviceMessage:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PacketIgnored:
     """A packet that belongs to nothing was dropped."""
 

@@ -5,11 +5,11 @@ Rules M1 to M14 of docs/protocol/mux.md. All integers are big-endian.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 from usbmux.errors import RemoteProtocolError
+from usbmux.values import frozen
 
 MAGIC: Final = 0xFEEDFACE
 """What we send in a version 2 header. Phones were seen to send 0xFACEFACE: never checked (M6)."""
@@ -62,7 +62,7 @@ class Packet(NamedTuple):
     """What the sender has of ours; senders disagree on its meaning."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Version:
     """Payload of a VERSION packet."""
 

@@ -1,9 +1,9 @@
 """The numbers that govern a session. Times in seconds, sizes in bytes."""
 
-from dataclasses import dataclass
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MuxSettings:
     """What may be tuned; the defaults and their reasons."""
 

@@ -1,9 +1,9 @@
 """What went through a local end."""
 
-from dataclasses import dataclass
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Figures:
     """Counted from the start of the forwarder."""
 

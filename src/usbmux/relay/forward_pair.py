@@ -1,10 +1,10 @@
 """What ``usbmux forward`` takes: an end on this computer, a colon, and a port of the phone."""
 
-from dataclasses import dataclass
 from typing import Final, Self
 
 from usbmux.control.address import UnixAddress, parse_address
 from usbmux.errors import AddressError
+from usbmux.values import frozen
 
 _HIGHEST_PORT: Final = 65535
 _HANDED: Final = "fd:"
@@ -14,7 +14,7 @@ _FORM: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TcpPorts:
     """One port or several, one behind the other."""
 
@@ -29,14 +29,14 @@ class TcpPorts:
         return self.last - self.first + 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandedName:
     """A listening socket of the service manager, by its FileDescriptorName= or the number of its descriptor."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stdio:
     """Standard input and output."""
 
@@ -44,7 +44,7 @@ class Stdio:
 LocalPart = TcpPorts | UnixAddress | HandedName | Stdio
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardPair:
     """Both sides of an argument. Only TCP ports can be several."""
 

@@ -1,18 +1,18 @@
 """Pairs of ports as people type them, in the two orders that are in use."""
 
-from dataclasses import dataclass
 from typing import Self
 
 from usbmux.control.address import TcpAddress
 from usbmux.errors import AddressError
 from usbmux.relay.route import LOOPBACK, Route
+from usbmux.values import frozen
 
 _HIGHEST_PORT = 65535
 _REMOTE_LOCAL_FORM = "REMOTE[:LOCAL]: write 22:2222 to reach port 22 of the phone through port 2222 of this computer"
 _LOCAL_REMOTE_FORM = "LOCAL:REMOTE: write 2222:22 to reach port 22 of the phone through port 2222 of this computer"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PortMapping:
     """A port of the phone and the local port that leads to it."""
 

@@ -8,6 +8,7 @@ from typing import Final
 from usbmux.client.device import Device
 from usbmux.client.selection import select_device
 from usbmux.control.address import Address, TcpAddress, UnixAddress
+from usbmux.values import frozen
 
 LOOPBACK: Final = ("127.0.0.1",)
 
@@ -26,7 +27,7 @@ LocalEnd = TcpAddress | UnixAddress | HandedEnd
 """Where to listen: at every address that a TCP host's name has, or at a socket file that only we may open."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Where connections come from, and where they lead to."""
 
@@ -41,7 +42,7 @@ class Route:
     """How the phone is found among those that are there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListeningPort:
     """One bound local end and where it leads."""
 

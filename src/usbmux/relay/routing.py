@@ -1,7 +1,6 @@
 """What the arguments of a forwarder mean together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from socket import socket
 
 from usbmux.client.selection import names_port
@@ -10,9 +9,10 @@ from usbmux.errors import AddressError
 from usbmux.relay.forward_pair import ForwardPair, HandedName, TcpPorts
 from usbmux.relay.phone_row import PhoneRow, has_wildcard
 from usbmux.relay.route import LOOPBACK, HandedEnd, LocalEnd, Route
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Routing:
     """The ways of a forwarder."""
 

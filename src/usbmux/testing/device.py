@@ -15,7 +15,6 @@ connection (see `DeviceConnection`) cost only the connection.
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
@@ -32,6 +31,7 @@ from usbmux.mux.packet import (
 from usbmux.mux.segment import Flags, Segment, seq_add
 from usbmux.testing.device_connection import ConnectionState, DeviceConnection
 from usbmux.testing.options import PhoneOptions
+from usbmux.values import frozen
 
 MAX_TRANSFER_LENGTH: Final = 65535
 """Longest message that a phone takes from the host, in bytes."""
@@ -60,14 +60,14 @@ _EDGES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionRequested:
     """The host sent a SYN to an open port; `DeviceConnection.accept` or `reset` answers it."""
 
     connection: DeviceConnection
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionProgressed:
     """A segment changed what can be read, what may be written, or the state."""
 

@@ -12,13 +12,13 @@ Names follow RFC 9293. The rules, each broken by the host at its peril (T rules 
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, assert_never
 
 from usbmux.errors import LocalProtocolError
 from usbmux.mux.segment import MAX_WINDOW, WINDOW_SHIFT, Flags, Segment, seq_add, seq_diff, seq_le
 from usbmux.testing.options import PhoneOptions
+from usbmux.values import frozen
 
 
 class ConnectionState(Enum):
@@ -46,7 +46,7 @@ AMNESIA: Final = b"connection suffers from amnesia"
 """What a phone says when its window was overrun."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Problem:
     rule: str
     """What was expected and what came."""

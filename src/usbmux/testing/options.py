@@ -1,14 +1,14 @@
 """How a simulated phone behaves: its sizes and windows, and the faults it is asked to commit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from usbmux.mux.packet import MAGIC, ControlKind
 from usbmux.mux.segment import Segment
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhoneOptions:
     """Behaviour of one phone. The defaults keep the protocol, all sizes and counts are in bytes."""
 

@@ -4,12 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.control.address import UnixAddress, parse_address
 from usbmux.errors import AddressError
 from usbmux.testing.stream import PhoneStream
+from usbmux.values import frozen
 
 PortHandler = Callable[[PhoneStream], Awaitable[None]]
 """Serves one connection. When it returns, the phone resets the connection, for that is how phones close."""
@@ -22,7 +22,7 @@ _PATTERN: Final = hashlib.shake_128(b"usbmux source").digest(_PATTERN_LENGTH)
 _LONG_PATTERN: Final = memoryview(_PATTERN * (_CHUNK_LENGTH // _PATTERN_LENGTH + 2))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AcceptsLate:
     """A handler that is started by the SYN and answers it by `PhoneStream.accept`, or refuses by returning or raising.
 

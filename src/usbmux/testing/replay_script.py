@@ -9,9 +9,10 @@ from usbmux.capture.transcript import BytesSkipped, Direction, FramingLost, Pack
 from usbmux.errors import RemoteProtocolError
 from usbmux.mux.packet import MuxProtocol
 from usbmux.mux.segment import Flags, Segment, seq_add, seq_diff, seq_le
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostProgress:
     """How far the host was with a connection after a packet of its own."""
 
@@ -50,7 +51,7 @@ class RecordedConnection:
         return self.progress[max(0, index - 1)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhonePacket:
     """A packet of the phone, or bytes that are none, and what it waits for."""
 
@@ -76,7 +77,7 @@ class PhonePacket:
         return seq_le(seq_add(self.segment.seq, len(self.segment.payload)), self.progress.right_edge)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplayScript:
     """What a link was, from its beginning."""
 

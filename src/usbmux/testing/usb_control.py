@@ -1,11 +1,11 @@
 """Control requests as values, and the answers to those that every USB device knows."""
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
 from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
+from usbmux.values import frozen
 
 _SETUP: Final = struct.Struct("<BBHHH")
 _ENDPOINT_HALT: Final = 0
@@ -42,7 +42,7 @@ class Request(IntEnum):
     SET_ISOCH_DELAY = 49
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetupPacket:
     """The first eight bytes of a control transfer."""
 
@@ -58,7 +58,7 @@ class SetupPacket:
         return cls(*_SETUP.unpack(data))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActiveInterface:
     """An interface of the configuration in force."""
 

@@ -2,9 +2,10 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final
+
+from usbmux.values import field, frozen
 
 DEVICE_VERSION: Final = 0x1402
 """bcdDevice of every device here."""
@@ -58,7 +59,7 @@ class Speed(Enum):
         return 480 if self is Speed.HIGH else 5000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndpointKind:
     """One endpoint of an interface."""
 
@@ -75,7 +76,7 @@ class EndpointKind:
         return speed.max_packet_size if self.kind is EndpointType.BULK else _INTERRUPT_PACKET_SIZE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InterfaceKind:
     """An interface by its class, and its endpoints."""
 
@@ -95,7 +96,7 @@ class InterfaceKind:
         return (*bulk, *(EndpointKind(address, EndpointType.INTERRUPT) for address in self.interrupt_endpoints))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceKind:
     """A device by its configurations: bConfigurationValue, and the interfaces in the order of their numbers."""
 

@@ -11,7 +11,6 @@ one. What an iPhone does beyond any other device:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.errors import LocalProtocolError
@@ -20,6 +19,7 @@ from usbmux.testing.usb_descriptors import IS_IN, DeviceKind, EndpointType
 from usbmux.testing.usb_endpoint import Halt, InEndpoint, InRequest, TransferStatus
 from usbmux.testing.usb_phone import INITIAL_MODE, MUX, hardware_address
 from usbmux.usb.simulated import UsbFunction
+from usbmux.values import frozen
 
 _HARDWARE_ADDRESS: Final = 0x00
 _QUERY_MODE: Final = 0x45
@@ -33,7 +33,7 @@ EndedCallback = Callable[[int, TransferStatus, bytes], None]
 """Takes the tag of a request for data, how it ended, and the data."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UsbDeviceOptions:
     """How a device behaves towards control requests; the defaults are those of a phone in order."""
 

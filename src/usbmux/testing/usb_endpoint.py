@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from usbmux.values import frozen
 
 
 class TransferStatus(Enum):
@@ -16,7 +17,7 @@ class TransferStatus(Enum):
     """There is no such endpoint in the configuration."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InRequest:
     """A request of the host for data."""
 

@@ -6,11 +6,11 @@ hellos, and 64 from then on if both sides can. Other fields depend on what both 
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final
 
 from usbmux.errors import RemoteProtocolError
+from usbmux.values import frozen
 
 MAX_BULK_LENGTH: Final = 1 << 20
 """Longest bulk request that is taken from the other side, in bytes."""
@@ -87,7 +87,7 @@ _MAX_LENGTHS: Final[Mapping[PacketType, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RedirPacket:
     """One packet."""
 
@@ -150,7 +150,7 @@ class RedirReader:
         return kind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hello:
     """The first packet of each side."""
 

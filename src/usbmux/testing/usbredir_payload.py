@@ -2,12 +2,12 @@
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from usbmux.errors import RemoteProtocolError
 from usbmux.testing.usbredir_packet import Capability
+from usbmux.values import frozen
 
 _TABLE_LENGTH: Final = 32
 _CONTROL: Final = struct.Struct("<BBBBHHH")
@@ -41,7 +41,7 @@ NO_ENDPOINT: Final = 255
 """Type of an endpoint that is not there; the others are those of USB."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceConnect:
     """A device was plugged in."""
 
@@ -60,7 +60,7 @@ class DeviceConnect:
         return payload + struct.pack("<H", self.version) if has_version else payload
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InterfaceEntry:
     """One line of `encode_interface_info`."""
 
@@ -79,7 +79,7 @@ def encode_interface_info(interfaces: Sequence[InterfaceEntry]) -> bytes:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndpointEntry:
     """One endpoint of `encode_ep_info`."""
 
@@ -105,7 +105,7 @@ def encode_ep_info(endpoints: Mapping[int, EndpointEntry], capabilities: Capabil
     return payload
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ControlPacket:
     """A control transfer or its result. Data goes with it to the device, or from it, never both."""
 
@@ -137,7 +137,7 @@ class ControlPacket:
         return cls(endpoint, request, request_type, status, value, index, length, payload[_CONTROL.size :])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BulkPacket:
     """A bulk transfer or its result. Data goes with it to the device, or from it, never both."""
 

@@ -4,11 +4,11 @@ The interface decides, never the product id alone: ids that were once listed for
 other end of a cable. Only where there is no mux interface to see must a phone be known by its id.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.errors import UsbError
 from usbmux.usb.descriptors import Configuration, DeviceDescriptors, Endpoint, Interface
+from usbmux.values import frozen
 
 VENDOR_ID: Final = 0x05AC
 MODES: Final = range(1, 6)
@@ -40,7 +40,7 @@ _CONNECTION_SPEEDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MuxInterface:
     """Where the mux of a device is: what to configure, what to claim, what to read and write."""
 

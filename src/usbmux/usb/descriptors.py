@@ -1,11 +1,10 @@
 """What a device says about itself without being opened, as plain values."""
 
-from dataclasses import dataclass
-
 from usbmux.usb._usb1 import Device, UsbConfiguration
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """An endpoint descriptor."""
 
@@ -14,7 +13,7 @@ class Endpoint:
     max_packet_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interface:
     """An interface descriptor: one alternate setting of one interface."""
 
@@ -26,7 +25,7 @@ class Interface:
     endpoints: tuple[Endpoint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Configuration:
     """A configuration descriptor with everything below it."""
 
@@ -34,7 +33,7 @@ class Configuration:
     interfaces: tuple[Interface, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceDescriptors:
     """A device on the bus: its place and all its descriptors."""
 

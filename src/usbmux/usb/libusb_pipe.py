@@ -13,7 +13,6 @@ If it stalls again before it carried anything, the pipe is lost.
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -25,6 +24,7 @@ from usbmux.usb.bulk_transfer import BulkEndpoint
 from usbmux.usb.pipe import MAX_WRITE_BYTES, PipeReceiver, UsbDeviceInfo
 from usbmux.usb.session import UsbSession
 from usbmux.usb.sleep import SleepCheck
+from usbmux.values import frozen
 
 # Linux takes 5 s to give up on a host controller that hangs; then all its transfers end.
 _CANCEL_TIMEOUT_S: Final = 6.0
@@ -54,7 +54,7 @@ _EDGES: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransferSizes:
     """How much a pipe keeps in flight.
 

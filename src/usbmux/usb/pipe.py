@@ -6,17 +6,17 @@ event loop's thread, without a task or a queue between the transfer and its rece
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from usbmux.errors import UsbError
+from usbmux.values import frozen
 
 MAX_WRITE_BYTES: Final = 49152
 """A pipe takes no further packet while as many bytes are in flight. So at most two of the longest packets are ahead of
 an urgent one, and the endpoint still has its next transfer when one ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UsbDeviceInfo:
     """Who a phone is, as its descriptors and its place on the bus tell."""
 

@@ -1,7 +1,6 @@
 """All that the checks look at, found out once."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from usbmux.client.device import Device
@@ -13,12 +12,13 @@ from usbmux.commands.doctor.trust import examine_trust
 from usbmux.commands.doctor.usb_bus import UsbBus, read_bus
 from usbmux.control.address import Address, address_from_environment, default_address, parse_address
 from usbmux.errors import AddressError, UsbmuxError
+from usbmux.values import field, frozen
 
 _SOCKET_UNITS: Final = tuple(f"{folder}/systemd/system/usbmuxd.socket" for folder in ("/etc", "/usr/lib", "/lib"))
 _CONTAINER_MARKS: Final = ("/.dockerenv", "/run/.containerenv", "/run/systemd/container")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examination:
     """What was found out."""
 

@@ -1,7 +1,8 @@
 """What the doctor says."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from usbmux.values import frozen
 
 
 class Severity(Enum):
@@ -22,7 +23,7 @@ class Severity(Enum):
         return self in (Severity.OK, Severity.NOTE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One sentence, and what to do about it."""
 

@@ -2,11 +2,11 @@
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.commands.doctor.system_view import Account, SystemView
 from usbmux.commands.table import printable
+from usbmux.values import frozen
 
 _NAMES: Final = ("usbmuxd", "usbmux.commands.usbmuxd")
 _INTERPRETER: Final = re.compile(r"python[0-9.]*")
@@ -16,7 +16,7 @@ _WITHOUT_USB: Final = ("--simulate", "--replay")
 _LONGEST: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Process:
     """One that runs."""
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -17,6 +17,7 @@ from usbmux.commands.doctor.system_view import SystemView
 from usbmux.control.address import Address, UnixAddress
 from usbmux.daemon.peer import peer_of
 from usbmux.errors import DaemonUnavailableError, RequestError, RequestTimeoutError, UsbmuxError
+from usbmux.values import frozen
 
 PATIENCE_S: Final = 5.0
 """For each answer."""
@@ -49,7 +50,7 @@ class Make(Enum):
     UNKNOWN = "a usbmux daemon"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Server:
     """What was found at the address."""
 

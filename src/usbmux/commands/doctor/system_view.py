@@ -3,14 +3,15 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from usbmux.values import frozen
 
 _LONGEST_FILE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """With whose rights a process runs."""
 
@@ -18,7 +19,7 @@ class Account:
     gids: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rights:
     """Who may do what with a file."""
 

@@ -1,12 +1,12 @@
 """The USB bus as Linux shows it in /sys: which phones are there, and how far the system has got with them."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.commands.doctor.system_view import SystemView
 from usbmux.commands.table import printable
 from usbmux.usb.apple import MUX_INTERFACE, PHONE_PRODUCT_IDS, VENDOR_ID
+from usbmux.values import frozen
 
 _DEVICES: Final = "/sys/bus/usb/devices"
 _DEVICE: Final = re.compile(r"[0-9]+-[0-9]+(\.[0-9]+)*")
@@ -14,7 +14,7 @@ _MUX_CLASS: Final = tuple(f"{number:02x}" for number in MUX_INTERFACE)
 _STUCK_STATES: Final = ("attached", "powered", "default", "addressed")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BusPhone:
     """A phone on the bus."""
 
@@ -35,7 +35,7 @@ class BusPhone:
         return f"the phone at {self.port_path} ({self.serial or 'no serial number'})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UsbBus:
     """What is plugged in."""
 

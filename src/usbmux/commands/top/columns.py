@@ -1,7 +1,6 @@
 """The columns of both tables: a heading, and what stands below it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from usbmux.admin.message import PhoneState
@@ -10,13 +9,14 @@ from usbmux.commands.top.flow import Flow
 from usbmux.commands.top.sample import ClientRow, PhoneRow
 from usbmux.commands.top.sparkline import sparkline
 from usbmux.commands.units import age, rate, speed
+from usbmux.values import frozen
 
 R = TypeVar("R")
 _SPARKLINE_WIDTH: Final = 10
 _NAME_WIDTH: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column(Generic[R]):
     """One column."""
 

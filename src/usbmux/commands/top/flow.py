@@ -1,14 +1,15 @@
 """Rates, from readings of a counter."""
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from usbmux.values import frozen
 
 HISTORY: Final = 60
 """So many rates are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flow:
     """How fast a counter counts."""
 

@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from usbmux.admin.message import ClientStatus, ConnectionStatus, PhoneStatus, Status
 from usbmux.commands.top.flow import Flow, Meter
 from usbmux.commands.top.sample import ClientRow, PhoneRow, Sample
+from usbmux.values import field, frozen
 
 K = TypeVar("K")
 _STILL: Final = Flow()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Meters:
     to_phone: Meter = field(default_factory=Meter)
     from_phone: Meter = field(default_factory=Meter)

@@ -1,18 +1,18 @@
 """The command: which of its forms is wanted, and whether it can be had."""
 
 import sys
-from dataclasses import dataclass
 
 from usbmux.client.admin import AdminClient
 from usbmux.commands.exits import ExitCode, complain
 from usbmux.commands.top.monitor import Monitor
 from usbmux.commands.top.names import PhoneNames, ask_phones
 from usbmux.commands.top.plain import PERIOD_S, print_once, print_stream
+from usbmux.values import frozen
 
 _PROGRAM = "usbmux"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TopOptions:
     """What was asked for."""
 

@@ -1,13 +1,13 @@
 """What is shown: phones and clients at one moment, with how much they move."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from usbmux.admin.message import ClientStatus, ConnectionStatus, PhoneStatus
 from usbmux.commands.top.flow import Flow
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhoneRow:
     """One phone."""
 
@@ -25,7 +25,7 @@ class PhoneRow:
     """How many of these connections have stalled since the sample before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientRow:
     """One client, with its connection if it has one."""
 
@@ -41,7 +41,7 @@ class ClientRow:
     """The same for what the client did not take."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """The daemon at one moment."""
 

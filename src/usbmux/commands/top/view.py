@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, assert_never
 
 from usbmux.commands.top.flow import Flow
 from usbmux.commands.top.sample import ClientRow, PhoneRow, Sample
+from usbmux.values import frozen
 
 Key = tuple[float | str, ...]
 _NUMBER: Final = re.compile(r"\d+")
@@ -29,7 +29,7 @@ class Order(Enum):
         return orders[(orders.index(self) + 1) % len(orders)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """A part of every sample."""
 

@@ -1,13 +1,13 @@
 """One question to a server, the answers that the field takes, and what came of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 
 from usbmux.testing.conformance.subject import Need, Subject
+from usbmux.values import field, frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """A stimulus and the answers to it with which clients can live."""
 
@@ -44,7 +44,7 @@ class Verdict(Enum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseResult:
     """One case on one server."""
 

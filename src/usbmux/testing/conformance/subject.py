@@ -1,6 +1,5 @@
 """The server under test, and what the cases may use of it."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
 
@@ -12,6 +11,7 @@ from usbmux.control.address import Address
 from usbmux.errors import UsbmuxError
 from usbmux.testing.conformance.conversation import Conversation
 from usbmux.testing.conformance.request import swapped
+from usbmux.values import frozen
 
 DEFAULT_TIMEOUT_S: Final = 5.0
 """As long as libusbmuxd waits for an answer."""
@@ -26,7 +26,7 @@ class Need(Enum):
     WRITES = "leave to save pair records (no --read-only)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """A server, with one of its phones if it has any."""
 

@@ -1,13 +1,13 @@
 """Faults that a virtual iPhone commits when asked to, and what else can be chosen about its TLS. Defaults are right."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from ssl import TLSVersion
 from typing import Final, assert_never
 
 from usbmux.lockdown.plist_frame import HEADER_LENGTH, encode
+from usbmux.values import field, frozen
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _ENORMOUS: Final = 0xFFFFFFFF
@@ -27,7 +27,7 @@ class Framing(Enum):
     """One before the property list, counted in the length."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockdownFaults:
     """What is wrong with the replies of lockdown.
 
@@ -83,7 +83,7 @@ class LockdownFaults:
                 assert_never(self.framing)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceFaults:
     """What is wrong with the ports of services."""
 
@@ -95,7 +95,7 @@ class ServiceFaults:
     """What the phone says when it resets the connection as soon as it stands; None if it does not."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TlsOptions:
     """How the phone does TLS, for sessions of lockdown and for services."""
 

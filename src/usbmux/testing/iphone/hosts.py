@@ -1,11 +1,11 @@
 """The hosts that the phone trusts, and how it comes to trust them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
 from usbmux.errors import RemoteProtocolError
+from usbmux.values import frozen
 
 _MAX_HOSTS: Final = 256
 _MAX_TEXT_LENGTH: Final = 64
@@ -25,7 +25,7 @@ class Trust(StrEnum):
     """Has not unlocked the phone, so it does not ask."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostRecord:
     """The phone's half of a pairing; certificates are PEM."""
 

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from usbmux.testing.iphone.values import Domain, Value
 from usbmux.testing.phone import DEFAULT_UDID
+from usbmux.values import field, frozen
 
 _ACTIVATION: Final[Mapping[str, Value]] = {
     "ActivationState": "Activated",
@@ -68,7 +68,7 @@ _DOMAINS: Final[Mapping[str, Mapping[str, Value]]] = {
 _DEFAULT_CHIP: Final = 0x8030
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """What a phone is made as: an iPhone 11 with iOS 16, unless something else is said.
 

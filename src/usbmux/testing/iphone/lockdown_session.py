@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol, TypeVar
 
@@ -11,6 +10,7 @@ from usbmux.testing.iphone.access import may_change, may_read
 from usbmux.testing.iphone.hosts import HostRecord, Hosts, Trust
 from usbmux.testing.iphone.lockdown_error import LockdownError
 from usbmux.testing.iphone.values import Values
+from usbmux.values import frozen
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Then(Enum):
     CONNECTION_ENDS = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What to send, and what then."""
 

@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -12,6 +11,7 @@ from usbmux.control.property_list import dump
 from usbmux.errors import LocalProtocolError, UsbmuxError
 from usbmux.testing.iphone.faults import Framing
 from usbmux.testing.iphone.services.application import ApplicationKind
+from usbmux.values import frozen
 
 T = TypeVar("T")
 _TLS_VERSIONS: Final = {
@@ -23,7 +23,7 @@ _TLS_VERSIONS: Final = {
 _TABLE: Final = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reader:
     """Makes a setting of what a file says; ValueError if it cannot."""
 

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from usbmux.errors import RemoteProtocolError
@@ -32,6 +31,7 @@ from usbmux.testing.options import PhoneOptions
 from usbmux.testing.phone import SimulatedPhone
 from usbmux.testing.ports import PortHandler
 from usbmux.testing.stream import PhoneStream
+from usbmux.values import frozen
 
 REQUEST_PAIR: Final = "com.apple.mobile.lockdown.request_pair"
 """The notification that tells hosts to ask for trust again."""
@@ -39,7 +39,7 @@ _ESCROW_BAG_LENGTH: Final = 32
 _LOCKDOWND: Final = 58
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Context:
     """What services see of the phone."""
 

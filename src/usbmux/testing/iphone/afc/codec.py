@@ -1,11 +1,11 @@
 """AFC packets: requests cut from a host's stream, and what a phone's replies begin with."""
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from usbmux.errors import RemoteProtocolError
+from usbmux.values import frozen
 
 MAGIC: Final = b"CFA6LPAA"
 _HEADER: Final = struct.Struct("<8sQQQQ")
@@ -60,7 +60,7 @@ class Status(IntEnum):
     IO_ERROR = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One packet of a host, its payload still to be taken."""
 

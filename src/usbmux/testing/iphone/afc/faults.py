@@ -1,17 +1,18 @@
 """Faults that AFC commits when asked to. Defaults are right."""
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from usbmux.testing.iphone.afc.codec import Operation
 from usbmux.testing.iphone.afc.reply import Reply
+from usbmux.values import frozen
 
 MAX_HELD_READ: Final = 1 << 16
 """The most data, in bytes, that answers a read while replies are reordered, for they are kept in memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AfcFaults:
     """What is wrong with the replies of a session."""
 

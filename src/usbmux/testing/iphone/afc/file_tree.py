@@ -1,8 +1,9 @@
 """What AFC needs of files: directories that can be opened, without any way up or through a link."""
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Protocol
+
+from usbmux.values import frozen
 
 
 class FileKind(StrEnum):
@@ -56,7 +57,7 @@ class LockKind(IntEnum):
     NONE = 12
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileInfo:
     """What is known of something in a directory."""
 
@@ -74,7 +75,7 @@ class FileInfo:
     """Where a symbolic link leads."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Space:
     """How much there is room for, in bytes."""
 

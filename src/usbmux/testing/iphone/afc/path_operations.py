@@ -3,7 +3,6 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.testing.iphone.afc.arguments import Arguments
@@ -11,6 +10,7 @@ from usbmux.testing.iphone.afc.codec import Operation
 from usbmux.testing.iphone.afc.file_tree import Directory, FileInfo, FileKind, FileTree, OpenMode
 from usbmux.testing.iphone.afc.path_walk import MAX_DEPTH, PathWalk, Place
 from usbmux.testing.iphone.afc.reply import DONE, OperationTable, Reply, texts_reply
+from usbmux.values import frozen
 
 MAX_SIZE: Final = (1 << 63) - 1
 """Greatest size of a file and greatest position in one, in bytes."""
@@ -156,7 +156,7 @@ def _info_texts(info: FileInfo) -> list[str]:
     return [str(text) for pair in pairs.items() for text in pair]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Level:
     directory: Directory
     names: list[str]

@@ -7,10 +7,10 @@ import errno
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.testing.iphone.afc.file_tree import Directory, FileKind, FileTree, OpenFile, OpenMode
+from usbmux.values import frozen
 
 MAX_DEPTH: Final = 128
 """How deep directories may lie; each costs a descriptor while a path is walked."""
@@ -18,7 +18,7 @@ MAX_LINKS: Final = 32
 """How many symbolic links one path may lead through."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a path ends; nothing needs to be there."""
 

@@ -2,12 +2,12 @@
 
 import errno
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from usbmux.testing.iphone.afc.arguments import Arguments
 from usbmux.testing.iphone.afc.codec import Operation, Status
 from usbmux.testing.iphone.afc.file_tree import OpenFile
+from usbmux.values import frozen
 
 _NUMBER_LENGTH: Final = 8
 _STATUSES: Final = {
@@ -35,7 +35,7 @@ _STATUSES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extent:
     """Bytes of an open file that are read when they are sent."""
 
@@ -44,7 +44,7 @@ class Extent:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What a request is answered with. The payload is `payload`, or `extent`."""
 

@@ -1,8 +1,9 @@
 """An application that is installed on a virtual iPhone."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from usbmux.values import frozen
 
 
 class ApplicationKind(StrEnum):
@@ -13,7 +14,7 @@ class ApplicationKind(StrEnum):
     HIDDEN = "Hidden"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Application:
     """What the phone knows of an application; sizes are in bytes."""
 

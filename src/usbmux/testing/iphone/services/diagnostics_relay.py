@@ -1,7 +1,6 @@
 """com.apple.mobile.diagnostics_relay: the battery, the registry of drivers, and requests to go down."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from usbmux.testing.iphone.byte_stream import ByteStream
@@ -9,6 +8,7 @@ from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services import diagnostics
 from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.services.log_entry import LogEntry
+from usbmux.values import frozen
 
 Answer = Mapping[str, object]
 _SUCCESS = {"Status": "Success"}
@@ -22,7 +22,7 @@ class PowerAction(StrEnum):
     SLEEP = "Sleep"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DiagnosticsRelay:
     """Answers requests until the host ends or says goodbye."""
 

@@ -1,14 +1,14 @@
 """com.apple.mobile.heartbeat: whether the host is still there."""
 
 import asyncio
-from dataclasses import dataclass
 
 from usbmux.testing.iphone.byte_stream import ByteStream
 from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services.context import ServiceContext
+from usbmux.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heartbeat:
     """Calls the host and waits for its answer, again and again; one that does not answer in time is left."""
 

@@ -5,15 +5,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+from usbmux.values import frozen
 
 T = TypeVar("T")
 CAPACITY: Final = 1000
 """How many items a mailbox holds, unless somebody says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery(Generic[T]):
     """Everything that had come in when a mailbox was emptied."""
 

@@ -1,11 +1,12 @@
 """One message of the phone's log."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
+
+from usbmux.values import field, frozen
 
 PROCESSES: Final = MappingProxyType(
     {
@@ -35,7 +36,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogEntry:
     """What a process has logged.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.errors import RemoteProtocolError
@@ -11,6 +10,7 @@ from usbmux.testing.iphone.plist_stream import read_plist, write_plist
 from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.services.hub import Mailbox
 from usbmux.testing.iphone.services.race import until_one_ends
+from usbmux.values import frozen
 
 MAX_OBSERVED: Final = 1000
 """How many notifications one connection may observe."""
@@ -18,7 +18,7 @@ MAX_NAME_LENGTH: Final = 1024
 """Longest name of a notification, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotificationProxy:
     """Posts what hosts post and tells them of what they observe, until they shut it down or end.
 

@@ -1,7 +1,6 @@
 """com.apple.os_trace_relay: the phone's log as records, and who is running."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from usbmux.testing.iphone.byte_stream import ByteStream
@@ -11,6 +10,7 @@ from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.services.hub import Mailbox
 from usbmux.testing.iphone.services.log_entry import PROCESSES, LogEntry, LogLevel, loss_entry
 from usbmux.testing.iphone.services.race import read_to_end, until_one_ends
+from usbmux.values import field, frozen
 
 _SUCCESS = {"Status": "RequestSuccessful"}
 _FAILURE = {"Status": "RequestFailed"}
@@ -22,7 +22,7 @@ _VERBOSE = 0x20
 _VERBOSE_LEVELS = (LogLevel.INFO, LogLevel.DEBUG)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OsTraceRelay:
     """Answers PidList, refuses CreateArchive, and after StartActivity sends entries until the host ends.
 

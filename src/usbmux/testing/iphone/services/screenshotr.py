@@ -1,13 +1,13 @@
 """com.apple.mobile.screenshotr: a picture of the screen."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from usbmux.testing.iphone.byte_stream import ByteStream
 from usbmux.testing.iphone.services import png
 from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.services.device_link import DeviceLink
+from usbmux.values import frozen
 
 WIDTH: Final = 390
 HEIGHT: Final = 844
@@ -21,7 +21,7 @@ def draw_home_screen() -> bytes:
     return png.encode(WIDTH, HEIGHT, _rows())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Screenshotr:
     """Answers every request with a picture, until the host disconnects or asks for something else."""
 
