@@ -10,12 +10,14 @@ import pytest_asyncio
 from tests.usb.scripted_endpoint import ScriptedEndpoint
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.usb.binding import TransferStatus
-from usbmux.usb.bulk import BulkReader
+from usbmux.usb.bulk_reader import BulkReader
+from usbmux.usb.spare_memory import SpareMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 COUNT, SIZE = 4, 8
+_NO_MEMORY = -11  # LIBUSB_ERROR_NO_MEM
 
 
 class Events:
@@ -58,7 +60,7 @@ def events() -> Events:
 
 @pytest_asyncio.fixture
 async def reader(endpoint: ScriptedEndpoint, events: Events) -> BulkReader:
-    reader = BulkReader(endpoint, events, count=COUNT, size=SIZE)
+    reader = BulkReader(endpoint, events, SpareMemory(0), count=COUNT, most=COUNT, size=SIZE)
     reader.deliver = events.data_received
     reader.resume()
     return reader
@@ -151,3 +153,146 @@ async def test_device_gone_is_one_error_for_each_read(
 
     assert [type(error) for error in events.errors] == [UsbDisconnectedError]
     assert len(endpoint.submitted) == COUNT - 1
+
+
+async def growing_reader(endpoint: ScriptedEndpoint, events: Events, spare: SpareMemory) -> BulkReader:
+    reader = BulkReader(endpoint, events, spare, count=2, most=8, size=SIZE)
+    reader.deliver = events.data_received
+    reader.resume()
+    return reader
+
+
+def end_all(reader: BulkReader, endpoint: ScriptedEndpoint) -> None:
+    end(endpoint, *[b"x"] * len(endpoint.submitted))
+    reader.collect()
+
+
+def end_one(reader: BulkReader, endpoint: ScriptedEndpoint) -> None:
+    end(endpoint, b"x")
+    reader.collect()
+
+
+async def test_all_reads_have_ended_twice_as_many_are_in_flight_up_to_the_most(
+    endpoint: ScriptedEndpoint, events: Events
+) -> None:
+    reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
+    counts = []
+
+    for _ in range(4):
+        end_all(reader, endpoint)
+        counts.append(len(endpoint.submitted))
+
+    assert counts == [4, 8, 8, 8]
+    assert sum(len(pieces) for pieces in events.received) == 2 + 4 + 8 + 8
+
+
+async def test_some_reads_have_not_ended_as_many_stay_in_flight(endpoint: ScriptedEndpoint, events: Events) -> None:
+    reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
+
+    end_one(reader, endpoint)
+
+    assert len(endpoint.submitted) == 2
+
+
+async def test_more_reads_bring_everything_in_order(endpoint: ScriptedEndpoint, events: Events) -> None:
+    reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
+    sent: list[bytes] = []
+
+    for burst in (2, 4, 1, 8, 3, 8, 1, 1, 8):
+        data = [b"%03d" % (len(sent) + number) for number in range(burst)]
+        end(endpoint, *data)
+        sent += data
+        reader.collect()
+
+    assert [piece for pieces in events.received for piece in pieces] == sent
+
+
+async def test_spare_memory_is_lent_out_no_more_reads(endpoint: ScriptedEndpoint, events: Events) -> None:
+    spare = SpareMemory(3 * SIZE)
+    reader = await growing_reader(endpoint, events, spare)
+
+    end_all(reader, endpoint)
+    end_all(reader, endpoint)
+
+    assert len(endpoint.submitted) == 2 + 3
+    assert not spare.borrow(1)
+
+
+async def test_kernel_has_no_memory_for_another_read_the_others_go_on(
+    endpoint: ScriptedEndpoint, events: Events
+) -> None:
+    spare = SpareMemory(2 * SIZE)
+    reader = await growing_reader(endpoint, events, spare)
+    endpoint.refuse = lambda _transfer: _NO_MEMORY if len(endpoint.submitted) == 3 else 0
+
+    end_all(reader, endpoint)
+
+    assert len(endpoint.submitted) == 3
+    assert spare.borrow(SIZE)
+    assert events.errors == []
+
+
+async def test_no_memory_for_another_transfer_the_others_go_on(endpoint: ScriptedEndpoint, events: Events) -> None:
+    spare = SpareMemory(2 * SIZE)
+    reader = await growing_reader(endpoint, events, spare)
+    endpoint.most = 3
+
+    end_all(reader, endpoint)
+
+    assert len(endpoint.submitted) == 3
+    assert spare.borrow(SIZE)
+
+
+async def test_most_reads_have_had_nothing_to_do_for_a_while_half_of_them_rest_and_come_back(
+    endpoint: ScriptedEndpoint, events: Events
+) -> None:
+    spare = SpareMemory(6 * SIZE)
+    reader = await growing_reader(endpoint, events, spare)
+    end_all(reader, endpoint)
+    end_all(reader, endpoint)
+
+    for _ in range(64 + 4):
+        end_one(reader, endpoint)
+    assert len(endpoint.submitted) == 4
+    assert spare.borrow(4 * SIZE)
+    spare.give_back(4 * SIZE)
+    for _ in range(64 * 4):
+        end_one(reader, endpoint)
+    assert len(endpoint.submitted) == 2
+    end_all(reader, endpoint)
+    end_all(reader, endpoint)
+
+    assert len(endpoint.submitted) == 8
+    assert endpoint.made == 8
+    assert not spare.borrow(1)
+
+
+async def test_stalled_with_some_reads_at_rest_those_stay_so(endpoint: ScriptedEndpoint, events: Events) -> None:
+    reader = await growing_reader(endpoint, events, SpareMemory(2 * SIZE))
+    end_all(reader, endpoint)
+    for _ in range(64 * 4):
+        end_one(reader, endpoint)
+    reader.stop()
+    for transfer in list(endpoint.submitted):
+        transfer.end(TransferStatus.CANCELLED, b"")
+    reader.collect()
+    await reader.wait_idle()
+
+    reader.resume()
+
+    assert len(endpoint.submitted) == 2
+
+
+async def test_closed_what_was_borrowed_is_given_back(endpoint: ScriptedEndpoint, events: Events) -> None:
+    spare = SpareMemory(6 * SIZE)
+    reader = await growing_reader(endpoint, events, spare)
+    end_all(reader, endpoint)
+    end_all(reader, endpoint)
+    reader.stop()
+    for transfer in list(endpoint.submitted):
+        transfer.end(TransferStatus.CANCELLED, b"")
+    reader.collect()
+
+    reader.close()
+
+    assert spare.borrow(6 * SIZE)

@@ -10,7 +10,9 @@ import pytest
 from tests.usb.scripted_endpoint import ScriptedEndpoint, ScriptedTransfer
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError
 from usbmux.usb.binding import ErrorCode, TransferStatus
-from usbmux.usb.bulk import BulkWriter
+from usbmux.usb.bulk_writer import BulkWriter
+from usbmux.usb.spare_memory import SpareMemory
+from usbmux.usb.write_limit import WriteLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +36,8 @@ class Events:
 
 
 def running_writer(endpoint: ScriptedEndpoint, events: Events, slots: int = 4, slot_bytes: int = 1000) -> BulkWriter:
-    writer = BulkWriter(endpoint, events, max_packet_size=512, slots=slots, slot_bytes=slot_bytes)
+    limit = WriteLimit(SpareMemory(0), least=slot_bytes, most=slot_bytes, step=0)
+    writer = BulkWriter(endpoint, events, limit, max_packet_size=512, slots=slots)
     writer.start()
     return writer
 
@@ -192,3 +195,33 @@ async def test_stopped_closed_endpoint_is_closed() -> None:
     writer.close()
 
     assert endpoint.is_closed
+
+
+@pytest.mark.asyncio
+async def test_endpoint_ran_dry_at_the_bound_more_may_be_in_flight() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    limit = WriteLimit(SpareMemory(500), least=1000, most=1500, step=500)
+    writer = BulkWriter(endpoint, events, limit, max_packet_size=512, slots=4)
+    writer.start()
+    writer.write(bytes(1000))
+    assert not writer.has_free_slot()
+
+    endpoint.submitted[0].end(TransferStatus.COMPLETED)
+    writer.collect()
+    writer.write(bytes(1000))
+
+    assert writer.has_free_slot()
+
+
+@pytest.mark.asyncio
+async def test_endpoint_ran_dry_below_the_bound_the_bound_stays() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    limit = WriteLimit(SpareMemory(500), least=1000, most=1500, step=500)
+    writer = BulkWriter(endpoint, events, limit, max_packet_size=512, slots=4)
+    writer.start()
+
+    writer.write(bytes(999))
+    endpoint.submitted[0].end(TransferStatus.COMPLETED)
+    writer.collect()
+
+    assert limit.bytes == 1000

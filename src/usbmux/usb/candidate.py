@@ -12,6 +12,7 @@ from usbmux.usb.libusb_pipe import LibusbPipe, TransferSizes
 from usbmux.usb.modes import switch_mode
 from usbmux.usb.pipe import BulkPipe
 from usbmux.usb.session import UsbSession
+from usbmux.usb.spare_memory import SpareMemory
 
 _log = logging.getLogger("usbmux.usb")
 
@@ -49,9 +50,10 @@ class ModePolicy:
 class LibusbCandidate:
     """A `UsbCandidate`: a device that has a mux interface, or a phone whose mode hides it."""
 
-    def __init__(self, device: DeviceDescriptors, sizes: TransferSizes, modes: ModePolicy) -> None:
+    def __init__(self, device: DeviceDescriptors, sizes: TransferSizes, spare: SpareMemory, modes: ModePolicy) -> None:
         self.device = device
         self._sizes = sizes
+        self._spare = spare
         self._modes = modes
         self._session: UsbSession | None = None
 
@@ -83,7 +85,7 @@ class LibusbCandidate:
                 raise UsbDisconnectedError(f"{self.name} leaves, to come back in mode {mode}")
             info = await read_identity(session)
             mux = await configure_and_claim(session, anew=anew)
-            pipe = LibusbPipe(session, info, mux, self._sizes)
+            pipe = LibusbPipe(session, info, mux, self._sizes, self._spare)
             stack.pop_all()
             return pipe
 

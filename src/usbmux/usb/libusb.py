@@ -19,6 +19,7 @@ from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
 from usbmux.usb.event_pump import EventPump, make_event_pump
 from usbmux.usb.libusb_pipe import TransferSizes
 from usbmux.usb.pipe import BusListener
+from usbmux.usb.spare_memory import SpareMemory
 from usbmux.usb.udev import does_udev_run, is_udev_heard
 from usbmux.usb.worker import Worker
 
@@ -43,6 +44,7 @@ class LibusbBus:
         if mode is not None and mode not in MODES:
             raise ValueError(f"the USB mode must be {MODES[0]} to {MODES[-1]}, not {mode}")
         self._sizes = sizes or TransferSizes()
+        self._spare = SpareMemory()
         self._modes = ModePolicy(mode)
         self._hotplug = hotplug
         self._listener: BusListener | None = None
@@ -173,7 +175,7 @@ class LibusbBus:
         place = (device.bus, device.address)
         if self._listener is None or place in self._present:
             return
-        candidate = LibusbCandidate(device, self._sizes, self._modes)
+        candidate = LibusbCandidate(device, self._sizes, self._spare, self._modes)
         if choose_mux_interface(device) is not None:
             self._present[place] = candidate
             self._report(candidate, is_arrival=True)

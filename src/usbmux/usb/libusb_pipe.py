@@ -19,17 +19,22 @@ from typing import Final
 from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError
 from usbmux.usb.apple import MuxInterface
 from usbmux.usb.binding import translated
-from usbmux.usb.bulk import BulkReader, BulkWriter
+from usbmux.usb.bulk_reader import BulkReader
 from usbmux.usb.bulk_transfer import BulkEndpoint
+from usbmux.usb.bulk_writer import BulkWriter
 from usbmux.usb.pipe import MAX_WRITE_BYTES, PipeReceiver, UsbDeviceInfo
 from usbmux.usb.session import UsbSession
 from usbmux.usb.sleep import SleepCheck
+from usbmux.usb.spare_memory import SpareMemory
+from usbmux.usb.write_limit import WriteLimit
 from usbmux.values import frozen
 
 # Linux takes 5 s to give up on a host controller that hangs; then all its transfers end.
 _CANCEL_TIMEOUT_S: Final = 6.0
 _LAST_WRITES_S: Final = 0.5
 _LARGEST_PACKET_SIZE: Final = 1024
+_GROWTH: Final = 4
+"""How many times as much may be in flight where `TransferSizes` turn out to be too little."""
 
 _log = logging.getLogger("usbmux.usb")
 
@@ -56,7 +61,7 @@ _EDGES: Final = frozenset(
 
 @frozen
 class TransferSizes:
-    """How much a pipe keeps in flight.
+    """How much a pipe keeps in flight; of reads and bytes to write up to four times as much where that is too little.
 
     A read must not be larger than 16384 bytes unless the phone ends every transfer that fills whole packets with a
     zero-length packet: it is only known to do so where the length is not a multiple of 16384, and a larger read would
@@ -82,7 +87,9 @@ class TransferSizes:
 class LibusbPipe:
     """A `BulkPipe`. Takes over an opened session with the interface claimed, and closes it."""
 
-    def __init__(self, session: UsbSession, info: UsbDeviceInfo, mux: MuxInterface, sizes: TransferSizes) -> None:
+    def __init__(
+        self, session: UsbSession, info: UsbDeviceInfo, mux: MuxInterface, sizes: TransferSizes, spare: SpareMemory
+    ) -> None:
         self._session = session
         self._info = info
         self._loop = asyncio.get_running_loop()
@@ -93,14 +100,13 @@ class LibusbPipe:
         self._closing: asyncio.Task[None] | None = None
         endpoint_in = BulkEndpoint(session.handle, mux.endpoint_in)
         endpoint_out = BulkEndpoint(session.handle, mux.endpoint_out)
-        self._reader = BulkReader(endpoint_in, self, count=sizes.reads, size=sizes.read_size)
-        self._writer = BulkWriter(
-            endpoint_out,
-            self,
-            max_packet_size=mux.max_packet_size,
-            slots=sizes.writes,
-            slot_bytes=sizes.write_bytes,
+        self._reader = BulkReader(
+            endpoint_in, self, spare, count=sizes.reads, most=_GROWTH * sizes.reads, size=sizes.read_size
         )
+        limit = WriteLimit(
+            spare, least=sizes.write_bytes, most=_GROWTH * sizes.write_bytes, step=max(1, sizes.write_bytes // 2)
+        )
+        self._writer = BulkWriter(endpoint_out, self, limit, max_packet_size=mux.max_packet_size, slots=sizes.writes)
         # Each packet needs both, so without a call in between; see `BulkPipe`.
         self.has_free_slot: Final = self._writer.has_free_slot
         self.write: Final = self._writer.write
