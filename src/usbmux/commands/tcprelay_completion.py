@@ -39,10 +39,11 @@ def _as_click(parser: argparse.ArgumentParser) -> click.Command:
 
 
 def _option(action: argparse.Action) -> click.Option:
+    is_flag = action.nargs == 0
     return click.Option(
         [*action.option_strings, action.dest],
-        is_flag=action.nargs == 0,
-        multiple=True,
+        is_flag=is_flag,
+        multiple=not is_flag,
         help=(action.help or "") % vars(action),
         shell_complete=_complete_phone if action.dest == "udid" else None,
     )
