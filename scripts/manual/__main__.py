@@ -39,17 +39,18 @@ def manual() -> dict[str, str]:
         ),
         "usbmuxd.toml": configuration.commented_configuration(daemon_parser()),
     }
-    for command in (daemon, relay):
-        files |= {
-            f"completions/bash/{command.name}": completion.bash_completion(command),
-            f"completions/zsh/_{command.name}": completion.zsh_completion(command),
-            f"completions/fish/{command.name}.fish": completion.fish_completion(command),
-        }
-    return files | {
-        "completions/bash/usbmux": completion_script(cli, "bash"),
-        "completions/zsh/_usbmux": completion_script(cli, "zsh"),
-        "completions/fish/usbmux.fish": completion_script(cli, "fish"),
+    files |= {
+        "completions/bash/usbmuxd": completion.bash_completion(daemon),
+        "completions/zsh/_usbmuxd": completion.zsh_completion(daemon),
+        "completions/fish/usbmuxd.fish": completion.fish_completion(daemon),
     }
+    for program in ("usbmux", "tcprelay"):
+        files |= {
+            f"completions/bash/{program}": completion_script(program, "bash"),
+            f"completions/zsh/_{program}": completion_script(program, "zsh"),
+            f"completions/fish/{program}.fish": completion_script(program, "fish"),
+        }
+    return files
 
 
 if __name__ == "__main__":

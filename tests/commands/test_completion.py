@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import shlex
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands.program import USBMUX, run
+from tests.commands.program import TCPRELAY, USBMUX, run
 from tests.packaging.tools import tool
 from usbmux.client.device import Device
 from usbmux.commands.device_completion import complete_device, devices_soon, items
@@ -26,23 +26,35 @@ FIRST, SECOND = "00008030-001A2B3C4D5E6F01", "00008110-000A1D2E3F4B5C6D"
 SHELLS = {
     # The words are given to the function as the shell does it when Tab is pressed.
     "bash": "source <(usbmux completion bash); COMP_WORDS=(%(words)s); COMP_CWORD=%(last)d; "
-    "_usbmux_completion usbmux; printf '%%s\\n' \"${COMPREPLY[@]}\"",
-    "zsh": "autoload -U compinit; compinit -D; source <(usbmux completion zsh); "
-    'compadd() { print -rl -- "${(@P)5}" }; _describe() { print -rl -- "${(@P)3}" }; '
-    "words=(%(words)s); CURRENT=%(last)d+1; _usbmux_completion",
+    "_%(program)s_completion %(program)s; printf '%%s\\n' \"${COMPREPLY[@]}\"",
+    # An interactive shell on a terminal, where Tab is pressed, and ^G to know what stands in the line then.
+    "zsh": "zmodload zsh/zpty; zpty shell zsh -d -i; zpty -w -n shell '%(line)s'$'\\t\\a'; "
+    'while zpty -r shell piece; do :; done; cat "$ZDOTDIR/line"',
     "fish": "usbmux completion fish | source; complete --do-complete '%(line)s'",
 }
+ZSHRC = """
+autoload -U compinit; compinit -D -u
+source <(usbmux completion zsh)
+insert_all() { compstate[insert]=all }
+comppostfuncs=(insert_all)
+tell() { print -r -- "$BUFFER" >$ZDOTDIR/line; exit }
+zle -N tell; bindkey '^G' tell
+"""
 OPTIONS = {"bash": ["--norc", "-c"], "zsh": ["-f", "-c"], "fish": ["--no-config", "-c"]}
 in_shells = pytest.mark.parametrize("shell", [pytest.param(name, marks=pytest.mark.interop) for name in SHELLS])
 
 
 @pytest.fixture
-def _command_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = tmp_path / "bin/usbmux"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m usbmux "$@"\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(script.parent), prepend=":")
+def _commands_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for command in (USBMUX, TCPRELAY):
+        script = folder / ("usbmux" if command is USBMUX else "tcprelay")
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    (tmp_path / ".zshrc").write_text(ZSHRC)
+    monkeypatch.setenv("ZDOTDIR", str(tmp_path))
 
 
 @pytest.fixture
@@ -57,11 +69,14 @@ def offered(shell: str, line: str) -> set[str]:
     """What a shell offers for the last word of a line; without its descriptions."""
     words = line.split(" ")
     quoted = " ".join(word or "''" for word in words)
-    script = SHELLS[shell] % {"words": quoted, "last": len(words) - 1, "line": line}
+    script = SHELLS[shell] % {"words": quoted, "last": len(words) - 1, "line": line, "program": words[0]}
     path = "bash" if shell == "bash" else tool(shell)
     outcome = asyncio.run(run((path, *OPTIONS[shell], script)))
     assert outcome.stderr == ""
-    return {line.split("\t")[0].split(":")[0] for line in outcome.stdout.decode().splitlines() if line}
+    if shell == "zsh":
+        completed = outcome.stdout.decode().removesuffix("\n")
+        return set() if completed == line else set(completed.split()[len(words) - 1 :])
+    return {line.split("\t")[0] for line in outcome.stdout.decode().splitlines() if line}
 
 
 def offered_in_time(shell: str, line: str) -> set[str]:
@@ -73,7 +88,7 @@ def offered_in_time(shell: str, line: str) -> set[str]:
 
 
 @in_shells
-@pytest.mark.usefixtures("_command_in_path")
+@pytest.mark.usefixtures("_commands_in_path")
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -81,6 +96,8 @@ def offered_in_time(shell: str, line: str) -> set[str]:
         ("usbmux env --for go", {"go-ios"}),
         ("usbmux completion ", {"bash", "zsh", "fish"}),
         ("usbmux connect --ud", {"--udid"}),
+        ("tcprelay --", {"--bufsize", "--help", "--listen", "--socket", "--threaded", "--udid", "--verbose", "--wait"}),
+        ("tcprelay -u 0123 --li", {"--listen"}),
     ],
 )
 def test_shell_completes_commands_options_and_choices(shell: str, line: str, words: set[str]) -> None:
@@ -88,7 +105,7 @@ def test_shell_completes_commands_options_and_choices(shell: str, line: str, wor
 
 
 @in_shells
-@pytest.mark.usefixtures("_command_in_path", "daemon")
+@pytest.mark.usefixtures("_commands_in_path", "daemon")
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -96,6 +113,8 @@ def test_shell_completes_commands_options_and_choices(shell: str, line: str, wor
         ("usbmux connect -u 00008110", {SECOND}),
         ("usbmux info --udid 1-", {"1-1", "1-2"}),
         ("usbmux capture -u 1-2", {"1-2"}),
+        ("tcprelay -u ", {FIRST, SECOND}),
+        ("tcprelay -v 22:2222 --udid 00008110", {SECOND}),
     ],
 )
 def test_shell_completes_phones(shell: str, line: str, words: set[str]) -> None:
@@ -103,8 +122,18 @@ def test_shell_completes_phones(shell: str, line: str, words: set[str]) -> None:
 
 
 @pytest.mark.interop
-@pytest.mark.usefixtures("_command_in_path")
-@pytest.mark.parametrize("line", ["usbmux --socket %s info -u ", "usbmux info --socket %s -u "])
+@pytest.mark.usefixtures("_commands_in_path")
+def test_script_is_a_file_of_the_fpath_it_completes_usbmux(tmp_path: Path) -> None:
+    sourced = "source <(usbmux completion zsh)"
+    kept = "mkdir $ZDOTDIR/kept; usbmux completion zsh >$ZDOTDIR/kept/_usbmux; fpath+=($ZDOTDIR/kept)\n"
+    assert sourced in ZSHRC
+    (tmp_path / ".zshrc").write_text(kept + ZSHRC.replace(sourced, ""))
+    assert offered("zsh", "usbmux --") == {"--help", "--socket", "--version"}
+
+
+@pytest.mark.interop
+@pytest.mark.usefixtures("_commands_in_path")
+@pytest.mark.parametrize("line", ["usbmux --socket %s info -u ", "usbmux info --socket %s -u ", "tcprelay -s %s -u "])
 def test_phones_are_those_of_the_daemon_that_the_line_names(daemon: RunningDaemon, line: str, tmp_path: Path) -> None:
     with RunningDaemon([SimulatedPhone("0123")]) as other:
         assert offered_in_time("bash", line % other.address) == {"0123"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
+import weakref
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,17 @@ async def test_phone_unplugged_the_reason_is_logged(serve: Serve, caplog: pytest
     harness.bus.unplug(harness.phones[0])
     await harness.attached(0)
     assert f"{UDID}: 1-1 (05ac:12a8) was unplugged" in caplog.messages
+
+
+async def test_phone_unplugged_nothing_is_kept_of_its_link(serve: Serve) -> None:
+    harness = await serve(SimulatedPhone(UDID), mux=MuxSettings(version_repeat_s=3600))
+    await harness.attached()
+    links = [weakref.ref(device.link) for device in harness.daemon.registry]
+    harness.bus.unplug(harness.phones[0])
+    await harness.attached(0)
+    await turns()
+    gc.collect()
+    assert [link() for link in links] == [None]
 
 
 async def test_phone_unplugged_and_plugged_in_again_many_times_the_last_one_works(serve: Serve) -> None:

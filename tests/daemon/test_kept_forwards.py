@@ -157,6 +157,23 @@ async def test_phone_does_not_come_program_is_sent_away(serve: Serve, monkeypatc
     assert harness.daemon.counts.connects[ConnectResult.NO_PHONE] == 1
 
 
+async def test_phone_has_not_answered_program_is_kicked_the_phone_is_told_why(serve: Serve) -> None:
+    harness = await serve(SimulatedPhone(UDID, options=PhoneOptions(answer_syn=False)))
+    await harness.attached()
+    listen = await _add(harness)
+    program = await _program(harness, listen)
+    await until(lambda: any(client.owner.connection(0, 0) for client in harness.daemon.clients))
+    capture = await harness.admin()
+    await capture.send(b'{"command": "capture", "format": "lines"}\n')
+    assert json.loads(await capture.receive_line()) == {"ok": True}
+    assert b"link joined" in await capture.receive_line()
+    assert (await _ask(harness, command="kick", client=1))["found"]
+    assert await program.receive_to_end() == b""
+    assert b"an administrator ended the connection" in await capture.receive_line()
+    (kept,) = await _kept(harness)
+    assert (kept["listen"], kept["is_listening"], kept["connections"]) == (listen, True, 0)
+
+
 async def test_phone_is_pulled_while_it_is_asked_program_waits_for_it_again(serve: Serve) -> None:
     phone = SimulatedPhone(UDID, ports={7: AcceptsLate(echo)})
     harness = await serve(phone)

@@ -8,6 +8,7 @@ import pwd
 import signal
 import socket
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ from tests.support.daemon import clean_environment
 from tests.support.process import ChildProcess
 from tests.support.streams import receive_exactly
 from usbmux.admin.forward import KeptForward
+from usbmux.admin.message import ClientActivity
 from usbmux.client.admin import AdminClient
 from usbmux.control.address import UnixAddress
 from usbmux.daemon.forward_file import FORWARDS_FILE
 
 if TYPE_CHECKING:
     from usbmux.admin.forward import ForwardStatus
+    from usbmux.admin.message import ClientStatus
 
 is_root = os.name == "posix" and os.getuid() == 0
 
@@ -36,11 +39,25 @@ def ends(forwards: tuple[ForwardStatus, ...]) -> list[tuple[str, str | None]]:
     return [(forward.listen, forward.udid) for forward in forwards]
 
 
-def echoes(forward: ForwardStatus) -> bool:
+def connect_to(forward: ForwardStatus) -> socket.socket:
     host, _, port = forward.listen.rpartition(":")
-    with socket.create_connection((host, int(port)), 20) as program:
-        program.sendall(b"hello")
-        return receive_exactly(program, 5) == b"hello"
+    return socket.create_connection((host, int(port)), 20)
+
+
+def is_joined(program: socket.socket) -> bool:
+    """Whether the port of the phone, which echoes, is at the other end."""
+    program.sendall(b"hello")
+    return receive_exactly(program, 5) == b"hello"
+
+
+def echoes(forward: ForwardStatus) -> bool:
+    with connect_to(forward) as program:
+        return is_joined(program)
+
+
+def clients_of(admin: AdminClient, forward: ForwardStatus) -> list[ClientStatus]:
+    """Those that came by it, in the order in which they came."""
+    return [client for client in admin.status(detailed=True).clients if client.address == forward.listen]
 
 
 def test_daemon_ends_and_starts_forwards_lead_to_the_same_phones(tmp_path: Path) -> None:
@@ -69,6 +86,40 @@ def test_daemon_is_killed_forwards_are_there_again(tmp_path: Path) -> None:
         process.wait_for_line("^usbmuxd ready")
         assert ends(admin_of(tmp_path).forwards()) == ends((tcp, unix))
         assert echoes(tcp)
+
+
+def test_one_of_its_programs_is_kicked_the_other_and_the_forward_go_on(tmp_path: Path) -> None:
+    with start_usbmuxd(tmp_path):
+        admin = admin_of(tmp_path)
+        (forward,) = admin.add_forwards([KeptForward("127.0.0.1:0", 7, UDIDS[2])])
+        with connect_to(forward) as kicked, connect_to(forward) as other:
+            assert is_joined(kicked)
+            assert is_joined(other)
+            first, second = clients_of(admin, forward)
+            assert admin.kick(first.number)
+            assert kicked.recv(1) == b""
+            assert is_joined(other)
+            assert [client.number for client in clients_of(admin, forward)] == [second.number]
+            (kept,) = admin.forwards()
+            assert kept == replace(forward, connections=1)
+            assert not admin.kick(first.number)
+        assert echoes(kept)
+    with start_usbmuxd(tmp_path):
+        assert echoes(kept)
+
+
+def test_program_that_waits_for_its_phone_is_kicked_the_forward_goes_on(tmp_path: Path) -> None:
+    with start_usbmuxd(tmp_path):
+        admin = admin_of(tmp_path)
+        (forward,) = admin.add_forwards([KeptForward("127.0.0.1:0", 7, "absent")])
+        with connect_to(forward) as kicked, connect_to(forward):
+            while len(waiting := clients_of(admin, forward)) < 2:
+                pass
+            assert [client.what for client in waiting] == [ClientActivity.CONNECTING] * 2
+            assert admin.kick(waiting[0].number)
+            assert kicked.recv(1) == b""
+            assert [client.number for client in clients_of(admin, forward)] == [waiting[1].number]
+            assert admin.forwards() == (replace(forward, connections=1),)
 
 
 @pytest.mark.skipif(not is_root, reason="only root can become somebody else")

@@ -127,12 +127,17 @@ def test_installed_commands_work_without_what_python_is_told_by_its_user(debian:
     assert "the configuration is right: /etc/usbmux/usbmuxd.toml" in debian.succeed("usbmuxd", "--check-config")
 
 
-def test_installed_completion_offers_the_commands_of_usbmux(debian: Chroot) -> None:
+@pytest.mark.parametrize(
+    ("program", "word", "offered"), [("usbmux", "insta", "install-service"), ("tcprelay", "--li", "--listen")]
+)
+def test_installed_completion_offers_commands_and_options(
+    debian: Chroot, program: str, word: str, offered: str
+) -> None:
     script = (
-        "source /usr/share/bash-completion/completions/usbmux; COMP_WORDS=(usbmux insta); COMP_CWORD=1; "
-        "_usbmux_completion usbmux; echo ${COMPREPLY[@]}"
+        f"source /usr/share/bash-completion/completions/{program}; COMP_WORDS=({program} {word}); COMP_CWORD=1; "
+        f"_{program}_completion {program}; echo ${{COMPREPLY[@]}}"
     )
-    assert debian.succeed("bash", "-c", script) == "install-service\n"
+    assert debian.succeed("bash", "-c", script) == f"{offered}\n"
 
 
 def test_installed_service_is_not_installed_again(debian: Chroot) -> None:

@@ -187,7 +187,6 @@ def completed(folder: Path, name: str, line: str) -> set[str]:
         ("usbmuxd -f --log-format js", {"json"}),
         ("usbmuxd --max-clients 1", set()),
         ("usbmuxd --simulate --us", {"--usb", "--user"}),
-        ("tcprelay --lis", {"--listen"}),
     ],
 )
 def test_bash_completes_words(line: str, offered: set[str], folder: Path) -> None:

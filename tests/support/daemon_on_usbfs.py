@@ -20,6 +20,7 @@ from tests.usb.usbfs.host import UsbfsHost, environment
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.usb.usbfs.device import UsbfsDevice
     from usbmux.testing import SimulatedPhone
 
 OURS, DEBIANS = "ours", "Debian's"
@@ -33,6 +34,10 @@ class DaemonOnUsbfs:
     socket_path: Path
     records: Path
     """The directory of its pair records."""
+    host: UsbfsHost
+    """Its bus."""
+    device: UsbfsDevice
+    """The phone there, which may be unplugged and plugged in again."""
 
 
 @asynccontextmanager
@@ -50,26 +55,27 @@ async def daemon_on_usbfs(
     folder = Path(tempfile.mkdtemp(prefix="usbfs"))  # not below tmp_path: a socket's path is short
     host = UsbfsHost()
     await host.start(folder / "usbfs")
-    host.plug(device_of_function(phone))
+    device = device_of_function(phone)
+    host.plug(device)
     variables = environment(preload, folder / "usbfs")
-    running = (_start_ours if daemon == OURS else _start_debians)(folder, variables, pairs=pairs)
+    process, socket_path, records = (_start_ours if daemon == OURS else _start_debians)(folder, variables, pairs=pairs)
     try:
-        yield running
+        yield DaemonOnUsbfs(process, socket_path, records, host, device)
     finally:
         # In a thread: to end well, the daemon needs the bus, which is served by this loop.
-        await asyncio.to_thread(running.process.stop)
+        await asyncio.to_thread(process.stop)
         await host.close()
         shutil.rmtree(folder)
 
 
-def _start_ours(folder: Path, variables: dict[str, str], *, pairs: bool) -> DaemonOnUsbfs:
+def _start_ours(folder: Path, variables: dict[str, str], *, pairs: bool) -> tuple[ChildProcess, Path, Path]:
     socket_path, records = folder / "usbmuxd", folder / "records"
     command = [sys.executable, "-m", "usbmux.commands.usbmuxd", "-f", *([] if pairs else ["-p"])]
     where = ["-S", str(socket_path), "-C", str(records)]
     process = ChildProcess([*command, *where], environment=clean_environment(**variables))
-    return DaemonOnUsbfs(process, socket_path, records)
+    return process, socket_path, records
 
 
-def _start_debians(folder: Path, variables: dict[str, str], *, pairs: bool) -> DaemonOnUsbfs:
+def _start_debians(folder: Path, variables: dict[str, str], *, pairs: bool) -> tuple[ChildProcess, Path, Path]:
     process, socket_path = start_debian_usbmuxd(folder, variables, pairs=pairs)
-    return DaemonOnUsbfs(process, socket_path, folder / "lib/lockdown")
+    return process, socket_path, folder / "lib/lockdown"

@@ -45,9 +45,8 @@ def env_command(address: str | None, programs: tuple[str, ...], as_json: bool) -
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion_command(context: click.Context, shell: str) -> int:
-    """Print what makes a shell complete commands, options and phones.
+def completion_command(shell: str) -> int:
+    """Print what makes a shell complete commands, options and phones, for usbmux and tcprelay.
 
     For bash: source <(usbmux completion bash)
 
@@ -57,4 +56,4 @@ def completion_command(context: click.Context, shell: str) -> int:
     """
     from usbmux.commands.completion import show_completion
 
-    return run_command(lambda: show_completion(context.find_root().command, shell))
+    return run_command(lambda: show_completion(shell))

@@ -15,6 +15,8 @@ from usbmux.relay.route import LOOPBACK
 from usbmux.relay.routing import Routing
 
 _PROGRAM = "tcprelay"
+_COMPLETE = "_TCPRELAY_COMPLETE"
+"""By which the script of `usbmux completion` asks what may follow in a line."""
 _DESCRIPTION = "Forward TCP ports of this computer to ports of an iPhone."
 _EPILOG = """\
 The phone's port comes first: "tcprelay 22:2222 5900:2223" leads port 2222 of
@@ -34,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name; None for those of the process.
     """
+    if instruction := os.environ.get(_COMPLETE):
+        from usbmux.commands.tcprelay_completion import answer_shell  # needs click, which forwarding does not
+
+        return answer_shell(_parser(), instruction)
     options = parse(arguments)
     return run_guarded(_PROGRAM, lambda: run_forwarding(options))
 

@@ -317,6 +317,9 @@ class DeviceLink:
         self._logger.log(level, "%s: %s", self.info.serial_number, text)
 
     def _end(self, reason: str) -> None:
+        if self._timer is not None:  # it may be one that has nothing to do any more; nor shall it keep the link alive
+            self._timer.cancel()
+            self._timer = None
         if not self.ready.done():
             self.ready.set_result(False)
         if not self.ended.done():

@@ -173,7 +173,7 @@ class ForwardedClient:
         logger.info("%s: no connection to port %d: %s", self, self._port, reason, extra={"client": self.number})
         self._leave()
         if self._stream is not None:
-            self._stream.close()
+            self._stream.abort(reason)
         self._host.farewells.say(self._sock)
         self._host.forwarded_client_ended(self)
 

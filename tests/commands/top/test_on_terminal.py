@@ -1,4 +1,4 @@
-"""The real process on a terminal, beside a daemon."""
+"""The real process on a terminal, beside a daemon: for the main conversation a process too, else one of this loop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,17 @@ import pytest
 
 from tests.commands.program import USBMUX
 from tests.commands.served import served
+from tests.e2e.usbmuxd import start_usbmuxd
+from tests.support.daemon_on_usbfs import OURS, daemon_on_usbfs
 from tests.support.terminal import Terminal, on_terminal
+from tests.usb.usbfs.host import build_preload
 from usbmux import AsyncClient
 from usbmux.capture.pcapng_reader import PcapngReader
 from usbmux.testing import SimulatedPhone, echo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
-
-    from usbmux.daemon.server import Daemon
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -36,11 +38,19 @@ def phone(udid: str = UDID) -> SimulatedPhone:
     return SimulatedPhone(udid, ports={7: echo})
 
 
-async def stream(daemon: Daemon) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await AsyncClient(daemon.addresses[0]).connect(UDID, 7)
+async def stream() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await AsyncClient().connect(UDID, 7)
     writer.write(b"word")
     assert await reader.readexactly(4) == b"word"
     return reader, writer
+
+
+@pytest.fixture
+def _simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A daemon process with two phones is the default one."""
+    with start_usbmuxd(tmp_path) as usbmuxd:
+        monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(usbmuxd.socket_path))
+        yield
 
 
 @asynccontextmanager
@@ -63,15 +73,21 @@ async def top_on_terminal(*, is_ready: bool = True) -> AsyncIterator[Terminal]:
 
 
 async def test_phone_comes_and_goes_it_is_seen_and_q_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with served(tmp_path, monkeypatch) as (_daemon, bus), top_on_terminal() as terminal:
-        await terminal.wait_for("phones 0")
-        plugged = phone()
-        bus.plug(plugged)
-        await terminal.wait_for(rf"phones 1(?s:.)* 1-1 +attached .* 480 Mbit/s +{UDID}")
-        bus.unplug(plugged)
-        await terminal.wait_for("phones 0")
-        assert UDID not in terminal.screen
-        terminal.press("q")
+    pytest.importorskip("usb1", reason="the libusb binding is not installed")
+    if not sys.platform.startswith("linux") or (preload := build_preload(tmp_path)) is None:
+        pytest.skip("the bus of a daemon process is faked with a C compiler, on Linux")
+    async with daemon_on_usbfs(OURS, preload, phone()) as daemon:
+        await asyncio.to_thread(daemon.process.wait_for_line, "^usbmuxd ready")
+        monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(daemon.socket_path))
+        async with top_on_terminal() as terminal:
+            for _ in range(2):
+                await terminal.wait_for(rf"phones 1(?s:.)* 1-2 +attached .* 480 Mbit/s +{UDID}")
+                daemon.host.unplug(daemon.device)
+                await terminal.wait_for("phones 0")
+                assert UDID not in terminal.screen
+                daemon.host.plug(daemon.device)
+            await terminal.wait_for(UDID)
+            terminal.press("q")
     assert terminal.process.returncode == 0
 
 
@@ -102,12 +118,10 @@ async def test_it_is_interrupted_exit_130(tmp_path: Path, monkeypatch: pytest.Mo
     assert terminal.process.returncode == 130
 
 
-async def test_client_moves_bytes_it_is_shown_and_kicked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with (
-        served(tmp_path, monkeypatch, phone()) as (daemon, _bus),
-        top_on_terminal() as terminal,
-    ):
-        reader, writer = await stream(daemon)
+@pytest.mark.usefixtures("_simulation")
+async def test_client_moves_bytes_it_is_shown_and_kicked() -> None:
+    async with top_on_terminal() as terminal:
+        reader, writer = await stream()
         me = await terminal.wait_for(rf" (\d+) .* {os.getpid()} +{os.getuid()} +established +{UDID[:19]}")
         client = me[1]
         terminal.press("k")
@@ -126,8 +140,9 @@ async def test_client_moves_bytes_it_is_shown_and_kicked(tmp_path: Path, monkeyp
     assert terminal.process.returncode == 0
 
 
-async def test_words_are_typed_rows_are_filtered_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with served(tmp_path, monkeypatch, phone(), phone(OTHER_UDID)), top_on_terminal() as terminal:
+@pytest.mark.usefixtures("_simulation")
+async def test_words_are_typed_rows_are_filtered_at_once() -> None:
+    async with top_on_terminal() as terminal:
         await terminal.wait_for("phones 2")
         terminal.press("/8110")
         await terminal.wait_for("phones 1 of 2")
@@ -142,16 +157,13 @@ async def test_words_are_typed_rows_are_filtered_at_once(tmp_path: Path, monkeyp
 
 async def test_capture_is_wanted_file_is_written_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "capture.pcapng"
-    async with (
-        served(tmp_path, monkeypatch, phone()) as (daemon, _bus),
-        top_on_terminal() as terminal,
-    ):
+    async with served(tmp_path, monkeypatch, phone()), top_on_terminal() as terminal:
         await terminal.wait_for(UDID)
         terminal.press("w")
         await terminal.wait_for(rf"File for what crosses(?s:.)*▊ +{UDID}\.pcapng")
         terminal.press(f"{path}{ENTER}")
         await terminal.wait_for("capturing to ")
-        _reader, writer = await stream(daemon)
+        _reader, writer = await stream()
         writer.close()
         terminal.press("q")
     assert terminal.process.returncode == 0
