@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -18,8 +17,7 @@ def table_rows() -> list[list[str]]:
 
 
 def names_in(path: Path) -> set[str]:
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, functions)}
+    return set(re.findall(r"^(?:async )?def (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def test_known_defects_are_all_in_the_table_with_a_test_each() -> None:

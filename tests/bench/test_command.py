@@ -40,6 +40,7 @@ def test_profile_of_a_row_completes_and_tells_both_daemons_layers() -> None:
     assert "Most called, echo-64, operation:" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["bench.profile", "bench.alternatives"])
 def test_other_command_with_an_unknown_row_measures_nothing(module: str) -> None:
     command = [sys.executable, "-m", module, "--row", "none"]
@@ -47,6 +48,7 @@ def test_other_command_with_an_unknown_row_measures_nothing(module: str) -> None
     assert (done.returncode, done.stderr) == (1, f"{module}: no such row\n")
 
 
+@pytest.mark.slow
 def test_bench_with_an_unknown_row_measures_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "--row", "none", "--json", str(tmp_path / "report.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=100)

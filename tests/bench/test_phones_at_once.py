@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 FEW, MANY = 2, 64
 SLACK = 30
@@ -25,6 +27,7 @@ def steps_with(phones: int, library: Path, folder: Path) -> dict[str, int]:
     return cast("dict[str, int]", json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_64_phones_are_attached_work_with_one_takes_as_many_steps_as_beside_one_other(
     fake_library: Path, tmp_path: Path
 ) -> None:

@@ -1,23 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.capture.outputs import INFO, START_NS, MemoryOutput
+from tests.capture.outputs import INFO, START_NS, MemoryOutput, use_version_1, use_version_2, use_while_full
 from usbmux.capture.json_lines import JsonLines
 from usbmux.capture.lines import LineTrace, TextLines
 from usbmux.capture.pcapng_trace import PcapngTrace
-from usbmux.mux.packet import ControlKind, MuxProtocol, Version, encode_v1, encode_v2
+from usbmux.mux.packet import ControlKind, MuxProtocol, encode_v2
 from usbmux.mux.segment import Flags, Segment
 
-if TYPE_CHECKING:
-    from usbmux.capture.trace_hub import TraceSink
-
-OFFER = encode_v1(MuxProtocol.VERSION, Version(2, 0).encode())
-OLD_OFFER = encode_v1(MuxProtocol.VERSION, Version(1, 0).encode())
-SYN = Segment(1, 7, 0, 0, Flags.SYN, 131072).encode()
 START_S = START_NS // 1_000_000_000
 ACROSS = {"time": START_S, "udid": INFO.serial_number}
 SEGMENT_KEYS = {
@@ -29,20 +22,6 @@ SEGMENT_KEYS = {
 def documents(output: MemoryOutput) -> list[dict[str, object]]:
     assert all(record.endswith(b"\n") and record.count(b"\n") == 1 for record in output.records)
     return [json.loads(record) for record in output.records]
-
-
-def use_version_2(sink: TraceSink) -> None:
-    """A link with one of everything that a whole link may have."""
-    link = sink.link_opened(INFO, START_NS + 5_999)
-    assert link is not None
-    link.sent(OFFER, START_NS)
-    link.received(OFFER, START_NS)
-    link.sent(encode_v2(MuxProtocol.TCP, SYN, 1, 0xFFFF), START_NS)
-    refusal = Segment(7, 1, 4_294_967_295, 1, Flags.RST | Flags.ACK, 0, b"no\n").encode()
-    link.received(encode_v2(MuxProtocol.TCP, refusal, 0, 1), START_NS)
-    link.received(encode_v2(MuxProtocol.CONTROL, bytes([ControlKind.WARNING]) + b"hm\nhm", 1, 1), START_NS)
-    link.received(b"\0", START_NS)
-    link.ended("1-1 (05ac:12a8)\nwas unplugged", START_NS)
 
 
 def test_link_of_version_2_is_an_object_a_packet_with_its_counts() -> None:
@@ -73,11 +52,7 @@ def test_link_of_version_2_is_an_object_a_packet_with_its_counts() -> None:
 
 def test_link_of_version_1_has_no_counts_and_shows_what_it_cannot_read() -> None:
     output = MemoryOutput()
-    link = LineTrace(output, JsonLines()).link_opened(INFO, START_NS, is_under_way=False)
-    link.received(b"\xff" + OLD_OFFER, START_NS)
-    link.sent(encode_v1(MuxProtocol.TCP, SYN), START_NS)
-    link.received(encode_v1(MuxProtocol.TCP, b"short"), START_NS)
-    link.received(b"\xff" * 8, START_NS)
+    use_version_1(LineTrace(output, JsonLines()))
     _opened, skipped, _version, syn, unreadable, lost = documents(output)
     assert (skipped["what"], skipped["count"]) == ("bytes_skipped", 1)
     assert set(syn) == SEGMENT_KEYS
@@ -106,16 +81,7 @@ def test_flags_without_a_name_are_left_out(flags: int) -> None:
 
 def test_output_is_full_next_object_taken_is_behind_one_that_counts() -> None:
     output = MemoryOutput()
-    trace = LineTrace(output, JsonLines())
-    link = trace.link_opened(INFO, START_NS)
-    output.is_full = True
-    link.sent(OFFER, START_NS)
-    link.sent(OFFER, START_NS)
-    output.is_full = False
-    link.received(OFFER, START_NS)
-    output.is_full = True
-    link.ended("unplugged", START_NS)
-    trace.trace_ended(START_NS)
+    use_while_full(LineTrace(output, JsonLines()), output)
     assert [(each["what"], each.get("count")) for each in documents(output)[1:]] == [
         ("lines_dropped", 2),
         ("packet", None),

@@ -2,28 +2,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tests.capture.outputs import INFO, START_NS, MemoryOutput
+from tests.capture.outputs import INFO, OFFER, START_NS, MemoryOutput, use_version_1, use_version_2, use_while_full
 from usbmux.capture.lines import LineTrace, TextLines
-from usbmux.mux.packet import ControlKind, MuxProtocol, Version, encode_v1, encode_v2
-from usbmux.mux.segment import Flags, Segment
 
-MICROSECOND_NS = 1000
-OFFER = encode_v1(MuxProtocol.VERSION, Version(2, 0).encode())
-OLD_OFFER = encode_v1(MuxProtocol.VERSION, Version(1, 0).encode())
-SYN = Segment(1, 7, 0, 0, Flags.SYN, 131072).encode()
+
+def said(output: MemoryOutput) -> list[str]:
+    """What stands behind moment and UDID in each line but the first."""
+    return [line[27 + len(INFO.serial_number) + 1 :] for line in output.data.decode().splitlines()[1:]]
 
 
 def test_link_of_version_2_is_a_line_a_packet_with_its_counts() -> None:
     output = MemoryOutput()
-    link = LineTrace(output, TextLines()).link_opened(INFO, START_NS + 5 * MICROSECOND_NS)
-    link.sent(OFFER, START_NS)
-    link.received(OFFER, START_NS)
-    link.sent(encode_v2(MuxProtocol.TCP, SYN, 1, 0xFFFF), START_NS)
-    refusal = Segment(7, 1, 0, 1, Flags.RST | Flags.ACK, 0, b"no\n").encode()
-    link.received(encode_v2(MuxProtocol.TCP, refusal, 0, 1), START_NS)
-    link.received(encode_v2(MuxProtocol.CONTROL, bytes([ControlKind.WARNING]) + b"hm\nhm", 1, 1), START_NS)
-    link.received(b"\0", START_NS)
-    link.ended("1-1 (05ac:12a8) was unplugged", START_NS)
+    use_version_2(LineTrace(output, TextLines()))
     moment = f"{datetime.fromtimestamp(START_NS // 1_000_000_000):%Y-%m-%d %H:%M:%S}"
     udid = INFO.serial_number
     assert output.data.decode().splitlines() == [
@@ -31,23 +21,18 @@ def test_link_of_version_2_is_a_line_a_packet_with_its_counts() -> None:
         f"{moment}.000000 {udid} out VERSION 2.0",
         f"{moment}.000000 {udid} in  VERSION 2.0",
         f"{moment}.000000 {udid} out 1 > 7: [S] seq 0 ack 0 win 131072 length 0 (tx 1 rx 65535)",
-        f"{moment}.000000 {udid} in  7 > 1: [R.] seq 0:3 ack 1 win 0 length 3 b'no\\n' (tx 0 rx 1)",
+        f"{moment}.000000 {udid} in  7 > 1: [R.] seq 4294967295:2 ack 1 win 0 length 3 b'no\\n' (tx 0 rx 1)",
         f"{moment}.000000 {udid} in  CONTROL WARNING: hm?hm",
         f"{moment}.000000 {udid} in  1 bytes of no whole packet",
-        f"{moment}.000000 {udid} --  link ended: 1-1 (05ac:12a8) was unplugged",
+        f"{moment}.000000 {udid} --  link ended: 1-1 (05ac:12a8)?was unplugged",
     ]
     assert all(record.endswith(b"\n") for record in output.records)
 
 
 def test_link_of_version_1_has_no_counts_and_shows_what_it_cannot_read() -> None:
     output = MemoryOutput()
-    link = LineTrace(output, TextLines()).link_opened(INFO, START_NS)
-    link.received(b"\xff" + OLD_OFFER, START_NS)
-    link.sent(encode_v1(MuxProtocol.TCP, SYN), START_NS)
-    link.received(encode_v1(MuxProtocol.TCP, b"short"), START_NS)
-    link.received(b"\xff" * 8, START_NS)
-    said = [line[27 + len(INFO.serial_number) + 1 :] for line in output.data.decode().splitlines()[1:]]
-    assert said == [
+    use_version_1(LineTrace(output, TextLines()))
+    assert said(output) == [
         "in  1 bytes passed over",
         "in  VERSION 1.0",
         "out 1 > 7: [S] seq 0 ack 0 win 131072 length 0",
@@ -59,18 +44,9 @@ def test_link_of_version_1_has_no_counts_and_shows_what_it_cannot_read() -> None
 def test_output_is_full_next_line_taken_is_behind_one_that_counts() -> None:
     output = MemoryOutput()
     trace = LineTrace(output, TextLines())
-    link = trace.link_opened(INFO, START_NS)
-    output.is_full = True
-    link.sent(OFFER, START_NS)
-    link.sent(OFFER, START_NS)
-    output.is_full = False
-    link.received(OFFER, START_NS)
-    output.is_full = True
-    link.ended("unplugged", START_NS)
-    trace.trace_ended(START_NS)
+    use_while_full(trace, output)
     trace.trace_ended(START_NS)  # told once
-    said = [line[27 + len(INFO.serial_number) + 1 :] for line in output.data.decode().splitlines()[1:]]
-    assert said == [
+    assert said(output) == [
         "--  2 lines dropped: they are read too slowly",
         "in  VERSION 2.0",
         "--  1 lines dropped: they are read too slowly",
@@ -95,5 +71,4 @@ def test_only_a_short_line_would_fit_it_does_not_come_before_the_one_that_counts
     link.sent(OFFER, START_NS)
     output.room = 1000
     link.sent(OFFER, START_NS)
-    said = [line[27 + len(INFO.serial_number) + 1 :] for line in output.data.decode().splitlines()[1:]]
-    assert said == ["--  2 lines dropped: they are read too slowly", "out VERSION 2.0"]
+    assert said(output) == ["--  2 lines dropped: they are read too slowly", "out VERSION 2.0"]

@@ -73,3 +73,16 @@ def _environment() -> dict[str, str]:
 async def line_of(stream: asyncio.StreamReader | None) -> str:
     assert stream is not None
     return (await stream.readline()).decode().rstrip("\n")
+
+
+async def ask(where: str, request: bytes) -> bytes:
+    """What comes back from ``host:port`` or a path, after the end of the request."""
+    host, colon, port = where.rpartition(":")
+    opening = asyncio.open_connection(host, int(port)) if colon else asyncio.open_unix_connection(where)
+    async with asyncio.timeout(WITHIN_S):
+        reader, writer = await opening
+        writer.write(request)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+    return answer

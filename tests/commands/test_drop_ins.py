@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands.program import line_of, run, started
+from tests.commands.program import ask, line_of, run, started
+from tests.support.streams import free_port
 from usbmux.client.device import Device
 from usbmux.commands import inetcat, iproxy
 from usbmux.commands.drop_in import first_device
@@ -120,31 +119,16 @@ def test_first_phone_that_is_connected_so_is_meant(
         assert choose() == expected
 
 
-async def _ask(port: int, request: bytes) -> bytes:
-    async with asyncio.timeout(20):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request)
-        writer.write_eof()
-        answer = await reader.read()
-        writer.close()
-    return answer
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_iproxy_says_when_it_is_ready_and_keeps_half_closes(daemon: ScriptedDaemon) -> None:
     daemon.attach(1, "B")
     daemon.attach(2, "A")
-    port = _free_port()
+    port = free_port()
     async with started(IPROXY, f"{port}:9") as program:
         assert await line_of(program.stdout) == f"Creating listening port {port} for device port 9"
         assert await line_of(program.stdout) == "waiting for connection"
-        assert await _ask(port, bytes(100_000)) == b"100000 bytes"
+        assert await ask(f"127.0.0.1:{port}", bytes(100_000)) == b"100000 bytes"
         program.send_signal(signal.SIGTERM)
         stdout, stderr = await program.communicate()
         assert (program.returncode, stdout, stderr) == (0, b"", b"")
@@ -153,14 +137,14 @@ async def test_iproxy_says_when_it_is_ready_and_keeps_half_closes(daemon: Script
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_iproxy_phone_is_absent_connection_ends_at_once(daemon: ScriptedDaemon) -> None:
-    port = _free_port()
+    port = free_port()
     async with started(IPROXY, "-u", "A", f"{port}:9") as program:
         for _ in range(2):
             await line_of(program.stdout)
-        assert await _ask(port, b"") == b""
+        assert await ask(f"127.0.0.1:{port}", b"") == b""
         assert "no phone is attached" in await line_of(program.stderr)
         daemon.attach(1, "A")
-        assert await _ask(port, b"x") == b"1 bytes"
+        assert await ask(f"127.0.0.1:{port}", b"x") == b"1 bytes"
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.commands.program import USBMUX, line_of, own_host, run, started
+from tests.commands.program import USBMUX, ask, line_of, own_host, run, started
 from tests.commands.served import served
 from usbmux.testing import SimulatedPhone
 
@@ -27,19 +27,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 FORWARD = (*USBMUX, "forward")
 
 
-async def _ask(where: str, request: bytes) -> bytes:
-    """What comes back from ``host:port`` or a path, after the end of the request."""
-    host, colon, port = where.rpartition(":")
-    opening = asyncio.open_connection(host, int(port)) if colon else asyncio.open_unix_connection(where)
-    async with asyncio.timeout(20):
-        reader, writer = await opening
-        writer.write(request)
-        writer.write_eof()
-        answer = await reader.read()
-        writer.close()
-        return answer
-
-
 def _event(line: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(line)
     return found
@@ -51,8 +38,8 @@ async def test_print_ready_one_line_says_where_all_listen(daemon: ScriptedDaemon
     async with started(FORWARD, "--print-ready", "0:7", f"{path}:9") as program:
         word, tcp, unix = (await line_of(program.stdout)).split(" ")
         assert (word, unix) == ("ready", path)
-        assert await _ask(tcp, b"hello") == b"hello"
-        assert await _ask(unix, b"hello") == b"5 bytes"
+        assert await ask(tcp, b"hello") == b"hello"
+        assert await ask(unix, b"hello") == b"5 bytes"
         program.send_signal(signal.SIGTERM)
         stdout, _stderr = await program.communicate()
         assert (program.returncode, stdout) == (0, b"")
@@ -63,7 +50,7 @@ async def test_run_is_the_same_command(daemon: ScriptedDaemon) -> None:
     daemon.attach(1, "A")
     async with started((*FORWARD, "run"), "--print-ready", "0:7") as program:
         _word, tcp = (await line_of(program.stdout)).split(" ")
-        assert await _ask(tcp, b"hello") == b"hello"
+        assert await ask(tcp, b"hello") == b"hello"
 
 
 async def test_json_each_event_is_one_object_on_a_line(daemon: ScriptedDaemon) -> None:
@@ -76,7 +63,7 @@ async def test_json_each_event_is_one_object_on_a_line(daemon: ScriptedDaemon) -
             "device_port": 7, "udid": "A",
         }  # fmt: skip
         assert _event(await line_of(program.stdout)) == {"event": "ready"}
-        assert await _ask(f"127.0.0.1:{port}", b"hello") == b"hello"
+        assert await ask(f"127.0.0.1:{port}", b"hello") == b"hello"
         program.send_signal(signal.SIGTERM)
         statistics = _event(await line_of(program.stdout))
     names = ("event", "listen", "connections", "failed", "bytes_to_device", "bytes_to_local")
@@ -90,7 +77,7 @@ async def test_sigusr1_statistics_come_and_it_goes_on(daemon: ScriptedDaemon) ->
         await line_of(program.stdout)
         program.send_signal(signal.SIGUSR1)
         assert _event(await line_of(program.stdout))["connections"] == 0
-        assert await _ask(where, b"hello") == b"hello"
+        assert await ask(where, b"hello") == b"hello"
         program.send_signal(signal.SIGUSR1)
         assert _event(await line_of(program.stdout))["connections"] == 1
 
@@ -115,7 +102,7 @@ async def test_range_of_ports_phones_get_them_in_the_order_of_their_udids_and_as
         await daemon.wait_listener()
         daemon.attach(3, "0")
         assert await line_of(program.stdout) == f"phone address={host} port=2203 device_port=7 udid=0"
-        assert await _ask(f"{host}:2203", b"hello") == b"hello"
+        assert await ask(f"{host}:2203", b"hello") == b"hello"
 
 
 def _phone_that_says_its_udid(udid: str) -> SimulatedPhone:
@@ -136,7 +123,7 @@ async def test_range_of_ports_each_leads_to_its_own_phone(
         host = own_host()
         async with started(FORWARD, *chosen, "--print-ready", "--listen", host, "2211-2212:7") as program:
             assert await line_of(program.stdout) == f"ready {host}:2211 {host}:2212"
-            assert [await _ask(f"{host}:{port}", b"") for port in (2211, 2212)] == [udid.encode() for udid in order]
+            assert [await ask(f"{host}:{port}", b"") for port in (2211, 2212)] == [udid.encode() for udid in order]
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -144,7 +131,7 @@ async def test_once_ends_well_after_the_first_connection(daemon: ScriptedDaemon,
     daemon.attach(1, "A")
     async with started(FORWARD, "--once", "--print-ready", *["0:7"] * count) as program:
         ends = (await line_of(program.stdout)).split(" ")[1:]
-        assert await _ask(ends[-1], b"hello") == b"hello"
+        assert await ask(ends[-1], b"hello") == b"hello"
         await program.communicate()
         assert program.returncode == 0
 
@@ -153,7 +140,7 @@ async def test_once_port_is_refused_exit_code_says_so(daemon: ScriptedDaemon) ->
     daemon.attach(1, "A")
     async with started(FORWARD, "--once", "--print-ready", "0:10") as program:
         _word, where = (await line_of(program.stdout)).split(" ")
-        assert await _ask(where, b"") == b""
+        assert await ask(where, b"") == b""
         _stdout, stderr = await program.communicate()
         assert program.returncode == 6
         assert b"refused the connection to port 10" in stderr
@@ -162,7 +149,7 @@ async def test_once_port_is_refused_exit_code_says_so(daemon: ScriptedDaemon) ->
 async def test_once_no_phone_comes_within_the_wait_exit_code_says_so(daemon: ScriptedDaemon) -> None:
     async with started(FORWARD, "--once", "--wait", "0.05", "--print-ready", "0:7") as program:
         _word, where = (await line_of(program.stdout)).split(" ")
-        assert await _ask(where, b"") == b""
+        assert await ask(where, b"") == b""
         await program.communicate()
         assert program.returncode == 3
 
@@ -221,7 +208,7 @@ async def test_socket_of_the_service_manager_is_used_by_its_name_and_number(daem
     daemon.attach(1, "A")
     async with started((sys.executable, "-c", _HAND_OVER), f"fd:{name}:7") as program:
         _word, where = (await line_of(program.stdout)).split(" ")
-        assert await _ask(where, b"hello") == b"hello"
+        assert await ask(where, b"hello") == b"hello"
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_list_imports_what_it_needs_only() -> None:
     assert len(modules) <= 140
 
 
+@pytest.mark.slow
 def test_daemon_imports_what_it_needs_only_before_it_is_ready(tmp_path: Path) -> None:
     options = ["-S", str(tmp_path / "usbmuxd"), "-C", str(tmp_path / "records"), "--config", "NONE", "--simulate"]
     command = [COMMAND[0], *TELL, *COMMAND[1:], *options]
@@ -81,6 +82,7 @@ def test_daemon_imports_what_it_needs_only_before_it_is_ready(tmp_path: Path) ->
     assert len(modules) <= 325
 
 
+@pytest.mark.slow
 def test_daemon_is_ready_it_imports_nothing_more_whatever_it_is_asked(tmp_path: Path) -> None:
     """It may have become a user who cannot read the files, and another version of them may lie there by now."""
     path = tmp_path / "usbmuxd"
@@ -140,6 +142,7 @@ def test_help_of_top_imports_nothing_of_it() -> None:
     assert unwanted(imported(done.stderr), names) == set()
 
 
+@pytest.mark.slow
 def test_simulate_of_phones_without_lockdown_imports_no_cryptography() -> None:
     command = [sys.executable, *TELL, "-m", "usbmux", "simulate", "--plain", "--", "true"]
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)

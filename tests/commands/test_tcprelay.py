@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands.program import TCPRELAY, USBMUX, line_of, run, started
+from tests.commands.program import TCPRELAY, USBMUX, ask, line_of, run, started
 from usbmux.commands.tcprelay import parse
 from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE
 from usbmux.relay.mapping import PortMapping
@@ -73,15 +73,6 @@ def test_parse_help_tells_order_and_machine_readable_line(option: str, capsys: p
         assert part in text
 
 
-async def _ask(port: int, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request)
-    writer.write_eof()
-    answer = await reader.read()
-    writer.close()
-    return answer
-
-
 def _listening(line: str) -> tuple[int, int, str]:
     found = _LISTENING.fullmatch(line)
     assert found is not None, line
@@ -98,8 +89,8 @@ async def test_tcprelay_two_mappings_prints_both_lines_and_serves_them(daemon: S
         assert await line_of(program.stderr) == (
             f"tcprelay: 127.0.0.1:{first} on this computer leads to port 7 of the only phone"
         )
-        assert await _ask(first, b"hello") == b"hello"
-        assert await _ask(second, b"hello") == b"5 bytes"
+        assert await ask(f"127.0.0.1:{first}", b"hello") == b"hello"
+        assert await ask(f"127.0.0.1:{second}", b"hello") == b"5 bytes"
 
 
 @pytest.mark.asyncio
@@ -108,11 +99,11 @@ async def test_tcprelay_port_refused_says_so_and_goes_on(daemon: ScriptedDaemon)
     async with started(TCPRELAY, "10:0", "7:0") as program:
         closed, _, _ = _listening(await line_of(program.stdout))
         echoing, _, _ = _listening(await line_of(program.stdout))
-        assert await _ask(closed, b"") == b""
+        assert await ask(f"127.0.0.1:{closed}", b"") == b""
         for _ in range(2):
             await line_of(program.stderr)
         assert "refused the connection to port 10" in await line_of(program.stderr)
-        assert await _ask(echoing, b"hello") == b"hello"
+        assert await ask(f"127.0.0.1:{echoing}", b"hello") == b"hello"
 
 
 @pytest.mark.asyncio
@@ -125,7 +116,7 @@ async def test_forward_takes_local_port_first(daemon: ScriptedDaemon) -> None:
         assert await line_of(program.stderr) == (
             f"usbmux: 127.0.0.1:{port} on this computer leads to port 7 of the phone B"
         )
-        assert await _ask(port, b"hello") == b"hello"
+        assert await ask(f"127.0.0.1:{port}", b"hello") == b"hello"
 
 
 @pytest.mark.asyncio

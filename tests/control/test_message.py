@@ -19,6 +19,7 @@ from usbmux.control.message import (
     SavePairRecord,
     clean_text,
     is_answer,
+    normalized_udid,
 )
 
 REPLIES: tuple[Reply, ...] = (Result(0), DeviceList(()), ListenerList(()), Buid("b"), PairRecord(b"r"))
@@ -63,3 +64,8 @@ def test_identity_of_silent_client_empty() -> None:
 @pytest.mark.parametrize("message", [SavePairRecord("id", b"PRIVATE KEY", 5), PairRecord(b"PRIVATE KEY")])
 def test_message_with_private_keys_printed_without_them(message: SavePairRecord | PairRecord) -> None:
     assert "PRIVATE" not in repr(message)
+
+
+def test_udid_in_any_spelling_is_one_udid() -> None:
+    spellings = ("00008030-001A2B3C4D5E6F01", "00008030001A2B3C4D5E6F01", "00008030-001a2b3c4d5e6f01")
+    assert {normalized_udid(udid) for udid in spellings} == {"00008030001a2b3c4d5e6f01"}

@@ -11,6 +11,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
+from usbmux.admin.message import ClientActivity
 from usbmux.control.address import Address, UnixAddress
 from usbmux.daemon.admission import ClientLimits
 from usbmux.daemon.listen_settings import ListenSettings
@@ -258,6 +259,14 @@ class Harness:
         await self.attached()
         client = await self.client(index, is_slow=is_slow)
         await client.connect(port, device_id)
+        return client
+
+    async def connecting(self, port: int) -> RawClient:
+        """A client that waits for a phone that does not answer."""
+        await self.attached()
+        client = await self.client()
+        await client.send(connect_request(1, port))
+        await until(lambda: self.daemon.clients.activities()[ClientActivity.CONNECTING])
         return client
 
     async def quiet(self) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.daemon.harness import UDID, HeldPort, connect_request, turns, until
-from usbmux.admin.message import ClientActivity
+from tests.daemon.harness import UDID, HeldPort, turns, until
 from usbmux.testing import PhoneOptions, SimulatedPhone, echo, source
 
 if TYPE_CHECKING:
@@ -94,10 +93,7 @@ async def test_client_has_asked_nothing_yet_it_is_kicked(serve: Serve) -> None:
 
 async def test_phone_has_not_answered_the_connection_is_given_up(serve: Serve) -> None:
     harness = await serve(SimulatedPhone(UDID, options=PhoneOptions(answer_syn=False)))
-    await harness.attached()
-    client = await harness.client()
-    await client.send(connect_request(1, 7))
-    await until(lambda: harness.daemon.clients.activities()[ClientActivity.CONNECTING])
+    client = await harness.connecting(7)
     assert await kick(harness, 1) is True
     assert await client.receive_to_end() == b""
     await harness.quiet()

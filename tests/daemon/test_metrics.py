@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.daemon.harness import OTHER_UDID, PATIENCE_S, UDID, Harness, HeldPort, connect_request, encode, turns, until
 from usbmux import __version__
-from usbmux.admin.message import ClientActivity
 from usbmux.daemon import stalls
 from usbmux.daemon.admission import ClientLimits
 from usbmux.daemon.counts import ConnectResult
@@ -141,10 +140,7 @@ async def test_rule_is_against_the_port_connect_is_counted_as_not_allowed(serve:
 
 async def test_daemon_ends_while_a_client_connects_that_is_counted(serve: Serve) -> None:
     harness = await serve(SimulatedPhone(UDID, options=PhoneOptions(answer_syn=False)))
-    await harness.attached()
-    client = await harness.client()
-    await client.send(connect_request(1, 7))
-    await until(lambda: harness.daemon.clients.activities()[ClientActivity.CONNECTING])
+    await harness.connecting(7)
     await harness.daemon.close()
     assert harness.daemon.counts.connects == {ConnectResult.ENDED: 1}
 

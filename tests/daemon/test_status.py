@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.daemon.harness import UDID, Harness, HeldPort, connect_request, turns, until
-from usbmux.admin.message import CLIENTS_A_PAGE, ClientActivity, ConnectionState
+from tests.daemon.harness import UDID, Harness, HeldPort, turns, until
+from usbmux.admin.message import CLIENTS_A_PAGE, ConnectionState
 from usbmux.control.address import TcpAddress, UnixAddress
 from usbmux.daemon import stalls
 from usbmux.daemon.admin import MAX_ADMIN_CLIENTS
@@ -80,10 +80,7 @@ async def test_clients_are_about_everything_each_is_told_with_who_it_is(serve: S
 
 async def test_phone_does_not_answer_connecting_client_has_a_connection(serve: Serve) -> None:
     harness = await serve(SimulatedPhone(UDID, options=PhoneOptions(answer_syn=False)))
-    await harness.attached()
-    client = await harness.client()
-    await client.send(connect_request(1, 7))
-    await until(lambda: harness.daemon.clients.activities()[ClientActivity.CONNECTING])
+    await harness.connecting(7)
     connection = await the_connection(harness)
     assert connection.pop("age_s") >= 0
     assert connection == {

@@ -13,6 +13,8 @@ from tests.fuzz.hostile_phone import HostilePhone
 
 MAX_LENGTH: Final = 1024
 MAX_OPERATIONS: Final = 300
+AT_ONCE: Final = 0x80
+"""In the byte that chooses a connection: what is sent there does not go through the queue."""
 
 
 def fuzz_one(data: bytes) -> None:
@@ -52,7 +54,9 @@ def act(phone: HostilePhone, cursor: Cursor) -> None:
         case 7:
             phone.connect(cursor.byte())
         case 8:
-            phone.client_sends(cursor.byte(), cursor.number(2))
+            which, count = cursor.byte(), cursor.number(2)
+            send = phone.client_sends_at_once if which & AT_ONCE else phone.client_sends
+            send(which & ~AT_ONCE, count)
         case 9:
             phone.client_takes(cursor.byte(), cursor.number(2))
         case 10:

@@ -108,6 +108,27 @@ class HostilePhone:
             self.session.send(connection, bytes(count), self._now)
             self._take_events()
 
+    def client_sends_at_once(self, which: int, count: int) -> None:
+        """As `client_sends`, past the queue as far as the engine allows that now."""
+        connection = self._connection(which)
+        egress = self.session.egress
+        if connection is None or connection.state is not TcpState.ESTABLISHED or connection.queue.length:
+            return
+        begin = egress.headers_length
+        count = min(count, connection.send_room, SETTINGS.max_packet_length - begin)
+        if egress.may_have_packet or not count:
+            return
+        data = bytes(index & 0xFF for index in range(count))
+        buffer = memoryview(bytearray(begin) + data + b"behind")
+        seq = connection.snd_nxt
+        packet = bytes(buffer[: self.session.send_at_once(connection, buffer, count)])
+        self._check_packet(packet)
+        (read,) = PacketReader(self._version).receive_data(packet)
+        segment = Segment.decode(read.payload)
+        assert (segment.source_port, segment.seq, segment.payload) == (connection.local_port, seq, data)
+        assert self.session.packet_to_send(self._now) is None, "something that should have gone before"
+        self._take_events()
+
     def client_takes(self, which: int, count: int) -> None:
         connection = self._connection(which)
         if connection is not None and connection in self._untaken:

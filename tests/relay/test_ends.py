@@ -186,6 +186,19 @@ async def test_range_of_phones_each_end_leads_to_the_phone_that_has_its_place(da
     assert [row.udid(place) for place in range(3)] == ["A", "B", "0"]
 
 
+async def test_range_of_phones_daemon_comes_later_places_go_by_udid(daemon: ScriptedDaemon) -> None:
+    await daemon.stop()
+    row = PhoneRow(2)
+    routes = [Route(_ANY, 7, place=place) for place in range(2)]
+    async with Forwarder(AsyncClient(daemon.address), routes, row=row, wait_s=20) as forwarder:
+        waiting = asyncio.create_task(_ask(forwarder, b"hello"))
+        daemon.attach(1, "B")
+        daemon.attach(2, "A")
+        await daemon.start()
+        assert await waiting == b"hello"
+    assert [row.udid(place) for place in range(2)] == ["A", "B"]
+
+
 async def test_range_of_phones_none_comes_connection_fails_when_the_wait_is_over(
     daemon: ScriptedDaemon, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -78,8 +78,3 @@ class Listener:
         """The listener that a message of the daemon describes."""
         identity = record.identity
         return cls(record.id_string, identity.program, identity.bundle_id, identity.library_version)
-
-
-def normalized_udid(udid: str) -> str:
-    """The spelling under which UDIDs are compared: dashes and case do not matter."""
-    return udid.replace("-", "").lower()

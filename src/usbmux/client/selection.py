@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from usbmux.client.device import normalized_udid
-from usbmux.control.message import ResultCode
+from usbmux.control.message import ResultCode, normalized_udid
 from usbmux.errors import AmbiguousDeviceError, DeviceNotFoundError
 
 if TYPE_CHECKING:

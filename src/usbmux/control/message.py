@@ -232,3 +232,8 @@ _DATA_REPLIES: Final[dict[type[Request], type[Reply]]] = {
 def is_answer(reply: Reply, request: Request) -> bool:
     """Whether `reply` may answer `request`: a Result always, data only what was asked for."""
     return isinstance(reply, Result) or type(reply) is _DATA_REPLIES.get(type(request))
+
+
+def normalized_udid(udid: str) -> str:
+    """The spelling under which UDIDs are compared: dashes and case do not matter."""
+    return udid.replace("-", "").lower()

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from usbmux.admin.message import ClientActivity, ConnectionStatus
+from usbmux.control.message import normalized_udid
 from usbmux.daemon.counts import ConnectResult, Counts
 from usbmux.daemon.device_link import DeviceLink, DeviceStream
 from usbmux.daemon.farewell import Farewells
@@ -190,8 +191,7 @@ class ForwardedClient:
 
 def attached_links(registry: DeviceRegistry, udid: str | None) -> list[DeviceLink]:
     """The ways to the attached phones of that UDID, dashes and case aside; to all for None."""
-    return [device.link for device in registry if udid is None or _plain(device.record.serial_number) == _plain(udid)]
-
-
-def _plain(udid: str) -> str:
-    return udid.replace("-", "").lower()
+    if udid is None:
+        return [device.link for device in registry]
+    wanted = normalized_udid(udid)
+    return [device.link for device in registry if normalized_udid(device.record.serial_number) == wanted]

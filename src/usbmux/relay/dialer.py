@@ -7,15 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from usbmux.client.aio import AsyncClient
-from usbmux.client.device import DeviceAttached
 from usbmux.client.selection import select_device
-from usbmux.errors import DaemonUnavailableError, DeviceNotFoundError, UsbmuxError
+from usbmux.errors import DaemonUnavailableError, DeviceNotFoundError
+from usbmux.relay.phone_watch import watch_phones
 from usbmux.relay.route import PhoneSelect
 
 _log = logging.getLogger("usbmux.relay")
-
-_FIRST_RETRY_S = 0.1
-_LONGEST_RETRY_S = 1.0
 
 
 class Dialer:
@@ -82,7 +79,8 @@ class Dialer:
     async def _watching(self) -> AsyncIterator[None]:
         self._waiting_count += 1
         if self._watch_task is None:
-            self._watch_task = asyncio.create_task(self._watch(), name="watch for phones")
+            watch = watch_phones(self._client, self._look_again)
+            self._watch_task = asyncio.create_task(watch, name="watch for phones")
         try:
             yield
         finally:
@@ -91,19 +89,6 @@ class Dialer:
                 self._watch_task.cancel()
                 self._watch_task = None
 
-    async def _watch(self) -> None:
-        # Not the client's own reconnecting: a phone that is there before and after a restart of the daemon would be
-        # no news to it, but is to a caller who met the dead daemon.
-        retry_s = _FIRST_RETRY_S
-        while True:
-            try:
-                async with self._client.watch() as events:
-                    retry_s = _FIRST_RETRY_S
-                    async for event in events:
-                        if isinstance(event, DeviceAttached):
-                            self._news.set()
-                            self._news = asyncio.Event()
-            except UsbmuxError as error:
-                _log.debug("cannot watch for phones: %s", error)
-            await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+    def _look_again(self, _udid: str) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

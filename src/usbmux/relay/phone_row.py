@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
-from usbmux.client.device import normalized_udid
+from usbmux.control.message import normalized_udid
 
 _WILDCARDS: Final = "*?"
 

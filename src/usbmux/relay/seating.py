@@ -1,21 +1,15 @@
 """Phones that come are given places in a `PhoneRow`."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
 from usbmux.client.aio import AsyncClient
-from usbmux.client.device import DeviceAttached
 from usbmux.control.message import ResultCode
 from usbmux.errors import DeviceNotFoundError, UsbmuxError
 from usbmux.relay.phone_row import PhoneRow
-
-_log = logging.getLogger("usbmux.relay")
-
-_FIRST_RETRY_S: Final = 0.1
-_LONGEST_RETRY_S: Final = 1.0
+from usbmux.relay.phone_watch import watch_phones
 
 
 class Seating:
@@ -44,21 +38,7 @@ class Seating:
 
     async def run(self) -> None:
         """Give places to those that come, for ever."""
-        retry_s = _FIRST_RETRY_S
-        while True:
-            try:
-                async with self._client.watch() as events:
-                    retry_s = _FIRST_RETRY_S
-                    self._seat(
-                        await self._udids()
-                    )  # before the events, which tell of phones in the order in which they came
-                    async for event in events:
-                        if isinstance(event, DeviceAttached):
-                            self._seat([event.device.udid])
-            except UsbmuxError as error:
-                _log.debug("cannot watch for phones: %s", error)
-            await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+        await watch_phones(self._client, lambda udid: self._seat([udid]), self._seat_all)
 
     async def udid(self, place: int) -> str:
         """Whose place that is; waits for it.
@@ -73,6 +53,10 @@ class Seating:
         except TimeoutError as error:
             raise DeviceNotFoundError(ResultCode.BAD_DEVICE, "no phone has come for this port") from error
         return udid
+
+    async def _seat_all(self) -> None:
+        """Before the daemon tells of them, which it does in the order in which they came."""
+        self._seat(await self._udids())
 
     async def _udids(self) -> list[str]:
         return sorted(device.udid for device in await self._client.devices())

@@ -16,6 +16,8 @@ from usbmux.mux.segment import Flags, Segment
 from usbmux.mux.segment_run import SegmentRun
 
 SENT = b"0123456789"
+MOST_TRANSFERS = 100
+"""Of what comes in a turn: all but the longest data, which is too much for the window anyhow."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def outcome(turns: list[Turn], transfer_length: int, *, together: bool) -> Outco
 
 
 def cut(stream: bytes, length: int) -> tuple[list[bytes], bytes]:
-    """Whole transfers, and the rest."""
+    """Whole transfers, and the rest; the transfers are longer where there would be too many."""
+    length = max(length, len(stream) // MOST_TRANSFERS)
     end = len(stream) - len(stream) % length
     return [stream[begin : begin + length] for begin in range(0, end, length)], stream[end:]
 

@@ -53,7 +53,7 @@ TURNS = st.lists(
 
 def content(count: int) -> bytes:
     """Data of a client."""
-    return bytes(index & 0xFF for index in range(count))
+    return (bytes(range(256)) * (count // 256 + 1))[:count]
 
 
 def sent_at_once(wire: Wire, connection: TcpConnection, data: bytes) -> bytes | None:

@@ -124,6 +124,7 @@ def test_server_listens_and_tells_of_no_phone_is_no_answer(tmp_path: Path) -> No
     assert found.verdict is Verdict.NO_ANSWER
 
 
+@pytest.mark.slow
 def test_server_never_answers_no_case_conforms_but_those_that_end_without_a_request(tmp_path: Path) -> None:
     with ScriptedServer(tmp_path, lambda frame: b"") as server:
         results = list(run(Subject(server.address, PHONE, ECHO, timeout_s=0.01)))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Final
 
-from usbmux.client.device import normalized_udid
 from usbmux.commands.doctor.accounts import user_name
 from usbmux.commands.doctor.examination import Examination
 from usbmux.commands.doctor.finding import Finding, Severity
@@ -11,6 +10,7 @@ from usbmux.commands.doctor.processes import holders
 from usbmux.commands.doctor.system_view import Account
 from usbmux.commands.doctor.usb_bus import BusPhone
 from usbmux.commands.table import printable
+from usbmux.control.message import normalized_udid
 
 _CHECK: Final = "usb"
 _USBFS: Final = "usbfs"
