@@ -127,8 +127,14 @@ def test_wrong_arguments_are_refused_as_for_a_function(
 
 
 def test_signature_is_that_of_the_dataclass() -> None:
-    assert str(inspect.signature(Point)) == str(inspect.signature(Model))
-    assert Point.__init__.__annotations__ == {"x": int, "y": int, "return": None}
+    @frozen
+    class Fresh:
+        x: int
+        y: int = 0
+
+    assert str(inspect.signature(Fresh)) == str(inspect.signature(Model))
+    assert Fresh.__init__.__annotations__ == {"x": int, "y": int, "return": None}
+    assert str(inspect.signature(Fresh)) == str(inspect.signature(Model))
 
 
 def test_factory_makes_a_default_for_each_value() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast, dataclass
 
 if TYPE_CHECKING:
     from dataclasses import Field
+    from inspect import Signature
 
 T = TypeVar("T")
 
@@ -55,9 +56,17 @@ def frozen(cls: type[T]) -> type[T]:
     annotations = cls.__annotations__
     fields = {name: _settings(cls.__dict__.get(name, _NOT_GIVEN)) for name in annotations}
     written = {name: item for name, item in cls.__dict__.items() if name not in fields and name not in _OF_EVERY_CLASS}
-    made = cast(type[T], type(cls.__name__, cls.__bases__, _methods(fields) | written))
+
+    def complete() -> Callable[..., None]:
+        made.__init__ = _initializer(made, fields, annotations)  # type: ignore[method-assign]
+        return made.__init__
+
+    def initialize_first(self: T, *by_place: object, **by_name: object) -> None:
+        complete()(self, *by_place, **by_name)
+
+    body = _methods(fields) | {"__init__": initialize_first, "__signature__": _Signature(complete)} | written
+    made = cast(type[T], type(cls.__name__, cls.__bases__, body))
     made.__qualname__ = cls.__qualname__
-    made.__init__ = _initializer(made, fields, annotations)  # type: ignore[method-assign]
     return made
 
 
@@ -108,7 +117,11 @@ def _refuse(self: object, name: str, _: object = None) -> NoReturn:
 def _initializer(
     made: type, fields: Mapping[str, FieldSettings], annotations: Mapping[str, object]
 ) -> Callable[..., None]:
-    """The function that a person would write: nothing that takes any arguments is as fast, and so well described."""
+    """The function that a person would write: none that takes any arguments is as quick, or as clear about wrong ones.
+
+    It is made when the first value is, because to compile it takes longer than all the rest, and many a class that a
+    program knows is never used.
+    """
     known: dict[str, Any] = {"not_given": _NOT_GIVEN}
     parameters, lines = ["self"], ["pass"]
     for name, settings in fields.items():
@@ -131,6 +144,21 @@ def _initializer(
     function.__qualname__ = f"{made.__qualname__}.__init__"
     function.__annotations__ = {**annotations, "return": None}
     return function
+
+
+class _Signature:
+    """What `inspect.signature` looks for, also before the first value is made."""
+
+    __slots__ = ("_complete",)
+
+    def __init__(self, complete: Callable[[], Callable[..., None]]) -> None:
+        self._complete = complete
+
+    def __get__(self, instance: object, owner: type) -> "Signature":
+        import inspect
+
+        found = inspect.signature(self._complete())
+        return found.replace(parameters=list(found.parameters.values())[1:])
 
 
 class _DataclassFields:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from usbmux.client.device import Device
 
-_PORT_PATH: Final = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(?:\.[0-9]{1,3})*")
+_PORT_PATH: Final = r"[0-9]{1,3}-[0-9]{1,3}(?:\.[0-9]{1,3})*"
 """Bus and chain of hub ports. The dash of a UDID comes later, so no beginning of one looks like this."""
 
 
@@ -44,7 +44,7 @@ def select_device(devices: Sequence[Device], wanted: str | None) -> Device:
 
 def names_port(text: str) -> bool:
     """Whether the text stands for a port that a phone is plugged into, and not for a UDID."""
-    return _PORT_PATH.fullmatch(text) is not None
+    return re.fullmatch(_PORT_PATH, text) is not None
 
 
 def _fitting(devices: Sequence[Device], wanted: str) -> list[Device]:

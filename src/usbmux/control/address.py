@@ -13,9 +13,10 @@ from usbmux.values import frozen
 
 ENVIRONMENT_VARIABLE: Final = "USBMUXD_SOCKET_ADDRESS"
 _MAX_PORT: Final = 65535
-_SCHEME: Final = re.compile(r"(unix|tcp):(?://)?(.*)", re.IGNORECASE | re.DOTALL)
-_OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_ENDPOINT: Final = re.compile(r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\\\s]+)):(?P<port>[0-9]{1,5})")
+# Compiled when they are needed, and kept by `re`: most programs that start never read an address.
+_SCHEME: Final = r"(?is)(unix|tcp):(?://)?(.*)"
+_OTHER_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_ENDPOINT: Final = r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\\\s]+)):(?P<port>[0-9]{1,5})"
 
 
 @frozen
@@ -54,11 +55,11 @@ def parse_address(text: str) -> Address:
     Raises:
         AddressError: It is none of these.
     """
-    match = _SCHEME.fullmatch(text)
+    match = re.fullmatch(_SCHEME, text)
     if match:
         scheme, rest = match.groups()
         return _parse_path(rest) if scheme.lower() == "unix" else _parse_endpoint(rest)
-    if _OTHER_SCHEME.match(text):
+    if re.match(_OTHER_SCHEME, text):
         raise AddressError(f"{text!r}: the scheme of an address is unix or tcp")
     return _parse_path(text) if "/" in text else _parse_endpoint(text)
 
@@ -90,7 +91,7 @@ def _parse_path(path: str) -> UnixAddress:
 
 
 def _parse_endpoint(text: str) -> TcpAddress:
-    match = _ENDPOINT.fullmatch(text)
+    match = re.fullmatch(_ENDPOINT, text)
     if not match:
         raise AddressError(f"{text!r}: {_explain(text)}")
     port = int(match["port"])

@@ -33,8 +33,8 @@ from usbmux.values import frozen
 _CANCEL_TIMEOUT_S: Final = 6.0
 _LAST_WRITES_S: Final = 0.5
 _LARGEST_PACKET_SIZE: Final = 1024
-_GROWTH: Final = 4
-"""How many times as much may be in flight where `TransferSizes` turn out to be too little."""
+_READS_GROWTH: Final = 8  # many short packets: what more would bring is little
+_WRITES_GROWTH: Final = 4
 
 _log = logging.getLogger("usbmux.usb")
 
@@ -61,7 +61,9 @@ _EDGES: Final = frozenset(
 
 @frozen
 class TransferSizes:
-    """How much a pipe keeps in flight; of reads and bytes to write up to four times as much where that is too little.
+    """How much a pipe keeps in flight.
+
+    Where that is too little, there may be eight times as many reads, and four times as many bytes to write.
 
     A read must not be larger than 16384 bytes unless the phone ends every transfer that fills whole packets with a
     zero-length packet: it is only known to do so where the length is not a multiple of 16384, and a larger read would
@@ -101,10 +103,10 @@ class LibusbPipe:
         endpoint_in = BulkEndpoint(session.handle, mux.endpoint_in)
         endpoint_out = BulkEndpoint(session.handle, mux.endpoint_out)
         self._reader = BulkReader(
-            endpoint_in, self, spare, count=sizes.reads, most=_GROWTH * sizes.reads, size=sizes.read_size
+            endpoint_in, self, spare, count=sizes.reads, most=_READS_GROWTH * sizes.reads, size=sizes.read_size
         )
         limit = WriteLimit(
-            spare, least=sizes.write_bytes, most=_GROWTH * sizes.write_bytes, step=max(1, sizes.write_bytes // 2)
+            spare, least=sizes.write_bytes, most=_WRITES_GROWTH * sizes.write_bytes, step=max(1, sizes.write_bytes // 2)
         )
         self._writer = BulkWriter(endpoint_out, self, limit, max_packet_size=mux.max_packet_size, slots=sizes.writes)
         # Each packet needs both, so without a call in between; see `BulkPipe`.
