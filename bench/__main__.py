@@ -24,7 +24,7 @@ from bench.load import Measured
 from bench.machine import machine_facts
 from bench.processors import pinned_clients
 from bench.report import daemons_report, write_report
-from bench.rounds import Results, measure
+from bench.rounds import Results, measure, stolen_text
 from bench.row import Row
 from bench.rows import all_rows
 from bench.stand import Stand
@@ -76,6 +76,7 @@ def _measure_daemons(tools: Tools, rows: Sequence[Row], facts: dict[str, str], o
         compared = verify_subjects(stand)
         facts["compared before"] = ", ".join(f"{count >> 20} MiB of {name}" for name, count in compared.items())
         results = measure(stand, rows, options.rounds, _say)
+    facts["stolen"] = stolen_text(results)
     took_s = time.monotonic() - began
     facts["took"] = f"{took_s:.0f} s: {options.rounds} rounds, {options.seconds:g} s for each measurement"
     return results

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SPARE_BYTES: Final = 4 << 20
+SPARE_BYTES: Final = 2 << 20
 """What the phones of a bus may borrow together.
 
 The kernel allows 16 MiB to the transfers of all programs (usbfs_memory_mb). 64 phones have 11 MiB of it for good: eight
