@@ -184,8 +184,8 @@ def _add_phone_options(parser: argparse.ArgumentParser) -> None:
         "--reads",
         metavar="COUNTxSIZE",
         type=_checked(_reads),
-        help="bulk reads in flight for each phone, up to eight times as many where needed (default: 8x16384; larger reads "
-        "hang on phones that do not end transfers of multiples of 16384 bytes)",
+        help="bulk reads in flight for each phone, up to eight times as many where needed (default: 8x16384; larger "
+        "reads hang on phones that do not end transfers of multiples of 16384 bytes)",
     )
     add(
         "--simulate",
