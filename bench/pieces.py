@@ -102,10 +102,14 @@ def _carry(one: socket.socket, other: socket.socket, data: bytes, room: bytearra
 def _start() -> Iterator[tuple[str, float]]:
     yield "a class by dataclass(frozen=True, slots=True)", _cost_us(lambda: _make(dataclass(frozen=True, slots=True)))
     yield "a class by frozen", _cost_us(lambda: _make(frozen))
-    yield (
-        "the interpreter alone, from start to end",
-        _least_us(lambda: subprocess.run([sys.executable, "-I", "-c", ""], check=True)),
-    )
+    yield "the interpreter alone, from start to end", _start_us("")
+    yield "the interpreter with click", _start_us("import click")
+    yield "usbmux version", _start_us("from usbmux.commands.start import usbmux; usbmux()", "version")
+
+
+def _start_us(program: str, *arguments: str) -> float:
+    command = [sys.executable, "-I", "-c", program, *arguments]
+    return _least_us(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
 def _make(decorate: Callable[[type], type]) -> type:
