@@ -42,10 +42,27 @@ def test_iproxy_two_pairs_and_a_named_phone_carry_bytes_both_ways(daemon_with: S
     echo, source, length = free_port(), free_port(), 4 * MEBIBYTE
     with iproxy(daemon, whose, f"{echo}:7", f"{source}:19", "-u", daemon.udid):
         sent = some_bytes(MEBIBYTE)
-        assert digest(echoed_in_turns(connected(echo), sent)) == digest(sent)
-        with connected(source) as connection:
-            connection.sendall(length.to_bytes(8))
-            assert digest(receive_exactly(connection, length)) == digest(pattern(length))
+        # the second begins when the first carries and before it ends: one that begins amid another's beginning or end
+        # is a question of its own, which the next test puts to ours
+        with connected(echo) as first:
+            first.sendall(b"hello")
+            assert receive_exactly(first, 5) == b"hello"
+            with connected(source) as second:
+                second.sendall(length.to_bytes(8))
+                assert digest(receive_exactly(second, length)) == digest(pattern(length))
+            assert digest(echoed_in_turns(first, sent)) == digest(sent)
+
+
+def test_iproxy_connections_begin_as_others_end_all_carry(daemon_with: StartsDaemon) -> None:
+    daemon = daemon_with({7: "echo", 19: "source"})
+    echo, source, length = free_port(), free_port(), MEBIBYTE
+    with iproxy(daemon, "ours", f"{echo}:7", f"{source}:19"):
+        for turn in range(20):
+            assert echoed_in_turns(connected(echo), bytes([turn])) == bytes([turn])
+            with connected(source) as first, connected(source) as second:
+                for connection in (first, second):
+                    connection.sendall(length.to_bytes(8))
+                    assert digest(receive_exactly(connection, length)) == digest(pattern(length))
 
 
 @WHOSE
