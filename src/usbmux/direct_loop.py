@@ -8,6 +8,7 @@ selector.
 import asyncio
 import select
 import selectors
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import ceil
@@ -33,6 +34,8 @@ class DirectSelector(selectors.BaseSelector):
         self._others: Final = selectors.EpollSelector()
         self._others_descriptor: Final = self._others.fileno()
         self._epoll.register(self._others_descriptor, select.EPOLLIN)
+        self.pause_s: Callable[[], float] = _no_pause
+        """How long to sleep before each look that would wait: what comes meanwhile is seen together."""
 
     def watch(self, descriptor: int, events: int, callback: Callable[[int], object]) -> None:
         """Call back with the events that come, from inside `select`, until it is given up or watched by another.
@@ -65,6 +68,8 @@ class DirectSelector(selectors.BaseSelector):
             timeout = -1
         elif timeout > 0:
             timeout = ceil(timeout * 1e3) * 1e-3  # epoll counts milliseconds, and too early is a turn in vain
+        if timeout and (pause_s := self.pause_s()):
+            time.sleep(pause_s)
         has_others = False
         callbacks, gone = self._callbacks, self._gone
         for descriptor, events in self._epoll.poll(timeout):
@@ -138,6 +143,10 @@ def let_go(loop: asyncio.AbstractEventLoop, selector: DirectSelector) -> None:
     if not isinstance(loop, DirectLoop):
         loop.remove_reader(selector.fileno())
         selector.close()
+
+
+def _no_pause() -> float:
+    return 0.0
 
 
 def _report(loop: asyncio.AbstractEventLoop, error: Exception) -> None:

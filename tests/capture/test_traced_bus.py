@@ -60,6 +60,9 @@ class Receiver:
     def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         self.log += [f"receiver got {bytes(data)!r}" for data in pieces]
 
+    def ran_low(self) -> None:
+        raise NotImplementedError
+
     def slot_freed(self) -> None:
         self.freed += 1
 

@@ -173,6 +173,10 @@ class Receiver:
                 self.faults.append("empty data")
             self.when_received()
 
+    def ran_low(self) -> None:
+        with self._called("ran_low"):
+            pass
+
     def slot_freed(self) -> None:
         with self._called("slot_freed"):
             if not self._pipe.has_free_slot():

@@ -17,6 +17,7 @@ from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
@@ -162,6 +163,7 @@ class Host:
         self.counts = Counts()
         self.complaints = Complaints(asyncio.get_running_loop().time)
         self.unread = Unread()
+        self.moderation = Moderation()
 
     def client_connected(
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes

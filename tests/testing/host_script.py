@@ -54,6 +54,9 @@ class HostScript:
             for packet in self._reader.receive_data(data):
                 self._packets.put_nowait(Packet(packet.protocol, bytes(packet.payload), packet.tx_seq, packet.rx_seq))
 
+    def ran_low(self) -> None:
+        """It looks as often as the loop turns."""
+
     def slot_freed(self) -> None:
         while self._unsent and self.pipe.has_free_slot():
             self.pipe.write(self._unsent.popleft())

@@ -25,13 +25,16 @@ class Events:
 
     def __init__(self) -> None:
         self.received: list[list[bytes]] = []
-        self.stalls = 0
+        self.stalls = self.low = 0
         self.errors: list[UsbError] = []
         self.when_received: Callable[[], None] = lambda: None
 
     def data_received(self, pieces: list[memoryview]) -> None:
         self.received.append([bytes(piece) for piece in pieces])
         self.when_received()
+
+    def ran_low(self) -> None:
+        self.low += 1
 
     def slot_freed(self) -> None:
         raise NotImplementedError
@@ -99,6 +102,18 @@ async def test_reads_go_round_in_order(reader: BulkReader, endpoint: ScriptedEnd
     assert [piece for pieces in events.received for piece in pieces] == [b"%d" % n for n in range(3 * COUNT)]
 
 
+async def test_half_had_ended_it_is_told_behind_what_they_brought(
+    reader: BulkReader, endpoint: ScriptedEndpoint, events: Events
+) -> None:
+    told: list[int] = []
+    events.when_received = lambda: told.append(events.low)
+
+    end(endpoint, *[b"x"] * (COUNT // 2))
+    reader.collect()
+
+    assert (told, events.low) == ([0], 1)
+
+
 async def test_nothing_ended_nothing_is_reported(reader: BulkReader, events: Events) -> None:
     reader.collect()
 
@@ -156,7 +171,7 @@ async def test_device_gone_is_one_error_for_each_read(
 
 
 async def growing_reader(endpoint: ScriptedEndpoint, events: Events, spare: SpareMemory) -> BulkReader:
-    reader = BulkReader(endpoint, events, spare, count=2, most=8, size=SIZE)
+    reader = BulkReader(endpoint, events, spare, count=4, most=16, size=SIZE)
     reader.deliver = events.data_received
     reader.resume()
     return reader
@@ -182,23 +197,28 @@ async def test_all_reads_have_ended_twice_as_many_are_in_flight_up_to_the_most(
         end_all(reader, endpoint)
         counts.append(len(endpoint.submitted))
 
-    assert counts == [4, 8, 8, 8]
-    assert sum(len(pieces) for pieces in events.received) == 2 + 4 + 8 + 8
+    assert counts == [8, 16, 16, 16]
+    assert sum(len(pieces) for pieces in events.received) == 4 + 8 + 16 + 16
 
 
-async def test_some_reads_have_not_ended_as_many_stay_in_flight(endpoint: ScriptedEndpoint, events: Events) -> None:
+async def test_more_than_half_of_the_reads_have_not_ended_as_many_stay_in_flight(
+    endpoint: ScriptedEndpoint, events: Events
+) -> None:
     reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
 
     end_one(reader, endpoint)
+    assert (len(endpoint.submitted), events.low) == (4, 0)
 
-    assert len(endpoint.submitted) == 2
+    end(endpoint, b"x", b"x")
+    reader.collect()
+    assert (len(endpoint.submitted), events.low) == (8, 1)
 
 
 async def test_more_reads_bring_everything_in_order(endpoint: ScriptedEndpoint, events: Events) -> None:
     reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
     sent: list[bytes] = []
 
-    for burst in (2, 4, 1, 8, 3, 8, 1, 1, 8):
+    for burst in (4, 8, 1, 16, 3, 16, 1, 1, 16):
         data = [b"%03d" % (len(sent) + number) for number in range(burst)]
         end(endpoint, *data)
         sent += data
@@ -208,13 +228,13 @@ async def test_more_reads_bring_everything_in_order(endpoint: ScriptedEndpoint, 
 
 
 async def test_spare_memory_is_lent_out_no_more_reads(endpoint: ScriptedEndpoint, events: Events) -> None:
-    spare = SpareMemory(3 * SIZE)
+    spare = SpareMemory(7 * SIZE)
     reader = await growing_reader(endpoint, events, spare)
 
     end_all(reader, endpoint)
     end_all(reader, endpoint)
 
-    assert len(endpoint.submitted) == 2 + 3
+    assert len(endpoint.submitted) == 4 + 7
     assert not spare.borrow(1)
 
 
@@ -223,11 +243,11 @@ async def test_kernel_has_no_memory_for_another_read_the_others_go_on(
 ) -> None:
     spare = SpareMemory(2 * SIZE)
     reader = await growing_reader(endpoint, events, spare)
-    endpoint.refuse = lambda _transfer: _NO_MEMORY if len(endpoint.submitted) == 3 else 0
+    endpoint.refuse = lambda _transfer: _NO_MEMORY if len(endpoint.submitted) == 5 else 0
 
     end_all(reader, endpoint)
 
-    assert len(endpoint.submitted) == 3
+    assert len(endpoint.submitted) == 5
     assert spare.borrow(SIZE)
     assert events.errors == []
 
@@ -235,40 +255,40 @@ async def test_kernel_has_no_memory_for_another_read_the_others_go_on(
 async def test_no_memory_for_another_transfer_the_others_go_on(endpoint: ScriptedEndpoint, events: Events) -> None:
     spare = SpareMemory(2 * SIZE)
     reader = await growing_reader(endpoint, events, spare)
-    endpoint.most = 3
+    endpoint.most = 5
 
     end_all(reader, endpoint)
 
-    assert len(endpoint.submitted) == 3
+    assert len(endpoint.submitted) == 5
     assert spare.borrow(SIZE)
 
 
 async def test_most_reads_have_had_nothing_to_do_for_a_while_half_of_them_rest_and_come_back(
     endpoint: ScriptedEndpoint, events: Events
 ) -> None:
-    spare = SpareMemory(6 * SIZE)
+    spare = SpareMemory(12 * SIZE)
     reader = await growing_reader(endpoint, events, spare)
     end_all(reader, endpoint)
     end_all(reader, endpoint)
 
-    for _ in range(64 + 4):
+    for _ in range(64 + 8):
         end_one(reader, endpoint)
-    assert len(endpoint.submitted) == 4
-    assert spare.borrow(4 * SIZE)
-    spare.give_back(4 * SIZE)
+    assert len(endpoint.submitted) == 8
+    assert spare.borrow(8 * SIZE)
+    spare.give_back(8 * SIZE)
     for _ in range(64 * 4):
         end_one(reader, endpoint)
-    assert len(endpoint.submitted) == 2
+    assert len(endpoint.submitted) == 4
     end_all(reader, endpoint)
     end_all(reader, endpoint)
 
-    assert len(endpoint.submitted) == 8
-    assert endpoint.made == 8
+    assert len(endpoint.submitted) == 16
+    assert endpoint.made == 16
     assert not spare.borrow(1)
 
 
 async def test_stalled_with_some_reads_at_rest_those_stay_so(endpoint: ScriptedEndpoint, events: Events) -> None:
-    reader = await growing_reader(endpoint, events, SpareMemory(2 * SIZE))
+    reader = await growing_reader(endpoint, events, SpareMemory(4 * SIZE))
     end_all(reader, endpoint)
     for _ in range(64 * 4):
         end_one(reader, endpoint)
@@ -280,11 +300,11 @@ async def test_stalled_with_some_reads_at_rest_those_stay_so(endpoint: ScriptedE
 
     reader.resume()
 
-    assert len(endpoint.submitted) == 2
+    assert len(endpoint.submitted) == 4
 
 
 async def test_closed_what_was_borrowed_is_given_back(endpoint: ScriptedEndpoint, events: Events) -> None:
-    spare = SpareMemory(6 * SIZE)
+    spare = SpareMemory(12 * SIZE)
     reader = await growing_reader(endpoint, events, spare)
     end_all(reader, endpoint)
     end_all(reader, endpoint)
@@ -295,4 +315,4 @@ async def test_closed_what_was_borrowed_is_given_back(endpoint: ScriptedEndpoint
 
     reader.close()
 
-    assert spare.borrow(6 * SIZE)
+    assert spare.borrow(12 * SIZE)

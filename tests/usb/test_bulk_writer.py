@@ -25,6 +25,9 @@ class Events:
         self.slots_freed = 0
         self.errors: list[UsbError] = []
 
+    def ran_low(self) -> None:
+        raise NotImplementedError
+
     def slot_freed(self) -> None:
         self.slots_freed += 1
 
@@ -198,7 +201,7 @@ async def test_stopped_closed_endpoint_is_closed() -> None:
 
 
 @pytest.mark.asyncio
-async def test_endpoint_ran_dry_at_the_bound_more_may_be_in_flight() -> None:
+async def test_endpoint_ran_low_at_the_bound_more_may_be_in_flight() -> None:
     endpoint, events = ScriptedEndpoint(), Events()
     limit = WriteLimit(SpareMemory(500), least=1000, most=1500, step=500)
     writer = BulkWriter(endpoint, events, limit, max_packet_size=512, slots=4)
@@ -214,7 +217,7 @@ async def test_endpoint_ran_dry_at_the_bound_more_may_be_in_flight() -> None:
 
 
 @pytest.mark.asyncio
-async def test_endpoint_ran_dry_below_the_bound_the_bound_stays() -> None:
+async def test_endpoint_ran_low_below_the_bound_the_bound_stays() -> None:
     endpoint, events = ScriptedEndpoint(), Events()
     limit = WriteLimit(SpareMemory(500), least=1000, most=1500, step=500)
     writer = BulkWriter(endpoint, events, limit, max_packet_size=512, slots=4)

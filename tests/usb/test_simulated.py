@@ -59,6 +59,9 @@ class Host:
         if self.when_received is not None:
             self.when_received()
 
+    def ran_low(self) -> None:
+        raise NotImplementedError
+
     def slot_freed(self) -> None:
         self.log.append("slot freed")
 

@@ -9,7 +9,7 @@ def limit_of(spare: SpareMemory) -> WriteLimit:
     return WriteLimit(spare, least=LEAST, most=MOST, step=STEP)
 
 
-def test_endpoint_ran_dry_the_limit_rises_to_its_most() -> None:
+def test_endpoint_ran_low_the_limit_rises_to_its_most() -> None:
     limit = limit_of(SpareMemory(1000))
     seen = []
 
@@ -51,7 +51,7 @@ def test_more_was_left_than_the_limit_may_sink_it_is_its_least() -> None:
     assert limit.bytes == LEAST
 
 
-def test_ran_dry_in_between_what_was_left_before_does_not_count() -> None:
+def test_ran_low_in_between_what_was_left_before_does_not_count() -> None:
     limit = limit_of(SpareMemory(1000))
     for _ in range(LOOKS - 1):
         limit.reopened(90)

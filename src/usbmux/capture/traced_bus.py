@@ -102,6 +102,7 @@ class _TracedReceiver:
     def __init__(self, receiver: PipeReceiver, tap: LinkTap) -> None:
         self._receiver: Final = receiver
         self._tap: Final = tap
+        self.ran_low: Final = receiver.ran_low
         self.slot_freed: Final = receiver.slot_freed
 
     def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:

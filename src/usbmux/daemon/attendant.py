@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from usbmux.admin.message import PhoneStatus
 from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
+from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.phone_life import PhoneLife
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbDisconnectedError, UsbError
@@ -48,6 +49,7 @@ class DeviceAttendant:
         settings: MuxSettings,
         patience: Patience | None = None,
         counts: Counts | None = None,
+        moderation: Moderation | None = None,
         preflight: "Preflight | None" = None,
     ) -> None:
         self._loop: Final = loop
@@ -58,6 +60,7 @@ class DeviceAttendant:
         self._links: Final[dict[UsbCandidate, DeviceLink]] = {}
         self._lives: Final[dict[UsbCandidate, PhoneLife]] = {}
         self._counts: Final = counts or Counts()
+        self._moderation: Final = moderation or Moderation()
         self._preflight: Final = preflight
         self._gone: Final[set[UsbCandidate]] = set()
         """Left the bus while their links were still up."""
@@ -142,7 +145,7 @@ class DeviceAttendant:
         """
         pipe = await self._open(candidate, anew=anew)
         life.opened(pipe.info)
-        self._links[candidate] = link = DeviceLink(pipe, self._settings, self._loop, self._counts)
+        self._links[candidate] = link = DeviceLink(pipe, self._settings, self._loop, self._counts, self._moderation)
         device_id: int | None = None
         try:
             link.start()

@@ -13,6 +13,7 @@ from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import ConnectResult, Counts
 from usbmux.daemon.device_link import DeviceStream
 from usbmux.daemon.farewell import Farewells
+from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
 from usbmux.daemon.policy import View
@@ -43,6 +44,7 @@ class ClientHost(Protocol):
     counts: Counts
     complaints: Complaints
     unread: Unread
+    moderation: Moderation
 
     def client_connected(
         self, client: "ClientLink", sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
@@ -275,6 +277,7 @@ class ClientLink:
 
     def input_came(self, *, ends: bool) -> None:
         """See `SocketOwner`."""
+        self._host.moderation.begin_anew()
         self._has_input = True
         self._has_input_end = self._has_input_end or ends
         if not self._is_busy():

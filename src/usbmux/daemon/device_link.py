@@ -13,6 +13,7 @@ from typing import Final, Protocol, assert_never
 from usbmux.admin.message import ConnectionState, ConnectionStatus
 from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.log_budget import LogBudget
+from usbmux.daemon.moderation import Moderation
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import (
@@ -112,6 +113,7 @@ class DeviceStream:
     def send(self, data: bytes) -> None:
         """Queue at most `connection.send_room` bytes for the phone."""
         now = self._link.now()
+        self._link.moderation.begin_anew()
         self._link.session.send(self.connection, data, now)
         self._link.turn(now)
 
@@ -138,6 +140,7 @@ class DeviceStream:
             return None
         if count := sock.recv_into(buffer[session.egress.headers_length :], limit):
             pipe.write_buffer(session.send_at_once(self.connection, buffer, count))
+            link.moderation.begin_anew()
         return count
 
     def acknowledge(self, count: int) -> None:
@@ -170,9 +173,17 @@ class DeviceLink:
 
     Args:
         counts: Gets what is to be counted.
+        moderation: Is told what moves.
     """
 
-    def __init__(self, pipe: BulkPipe, settings: MuxSettings, loop: asyncio.AbstractEventLoop, counts: Counts) -> None:
+    def __init__(
+        self,
+        pipe: BulkPipe,
+        settings: MuxSettings,
+        loop: asyncio.AbstractEventLoop,
+        counts: Counts,
+        moderation: Moderation,
+    ) -> None:
         self.info: Final[UsbDeviceInfo] = pipe.info
         self.now: Final = time.monotonic  # the clock of the loop, without the loop's own call around it
         self.session: Final = MuxSession(time.monotonic(), settings)
@@ -185,6 +196,9 @@ class DeviceLink:
         """Whether it ended because the phone left the bus."""
         self.pipe: Final = pipe
         self.has_free_slot: Final = pipe.has_free_slot
+        self.moderation: Final = moderation
+        self.ran_low: Final = moderation.ran_low
+        """See `PipeReceiver`."""
         self._loop: Final = loop
         self._counts: Final = counts
         self._timer: asyncio.TimerHandle | None = None
@@ -252,6 +266,9 @@ class DeviceLink:
                     taken = self.handlers[connection].stream_data_received(pieces)
                     if taken:
                         session.acknowledge(connection, taken, now)
+                        self.moderation.came(taken)
+                    else:
+                        self.moderation.begin_anew()
                 elif isinstance(event, SendRoomOpened):  # most others
                     self.handlers[event.connection].stream_room_opened()
                 else:

@@ -29,6 +29,7 @@ from usbmux.daemon.forwarded_client import ForwardedClient
 from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
+from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.pass_through import PassThrough
 from usbmux.daemon.patience import Patience
@@ -40,6 +41,7 @@ from usbmux.daemon.settings import DaemonSettings
 from usbmux.daemon.socket_watch import SocketWatch, make_socket_watch
 from usbmux.daemon.tls import check_exposure
 from usbmux.daemon.unread import Unread
+from usbmux.direct_loop import DirectLoop
 from usbmux.mux.segment_packet import HEADERS_LENGTH
 from usbmux.tls_front import TlsFront, server_context
 from usbmux.usb.pipe import UsbBus
@@ -63,6 +65,7 @@ class Daemon:
         self.counts: Counts = Counts()
         self.complaints: Complaints = Complaints(time.monotonic)
         self.unread: Unread = Unread()
+        self.moderation: Moderation = Moderation()
         self.registry: DeviceRegistry = DeviceRegistry()
         self._pair_records: Final = PairRecordStore(settings.pair_record_directory)
         self.answerer: RequestAnswerer = RequestAnswerer(self.registry, self._pair_records, self.counts)
@@ -115,8 +118,15 @@ class Daemon:
         self.farewells: Farewells = Farewells(self._loop)
         self._preflight = self._made_preflight() if self._settings.preflight else None
         self._attendant = DeviceAttendant(
-            self._loop, self.registry, self._settings.mux, counts=self.counts, preflight=self._preflight
+            self._loop,
+            self.registry,
+            self._settings.mux,
+            counts=self.counts,
+            moderation=self.moderation,
+            preflight=self._preflight,
         )
+        if isinstance(self._loop, DirectLoop):
+            self._loop.direct.pause_s = self.moderation.pause_s
         try:
             for settings in self._settings.listen:
                 self._listeners.append(self._listener(settings))
@@ -273,6 +283,7 @@ class Daemon:
     def _admit(self, sock: socket.socket, peer: Peer) -> int | None:
         """A number for the newcomer, unless there are too many."""
         self._last_number += 1
+        self.moderation.begin_anew()
         refusal = self._admission.admit(peer.uid)
         if refusal is None:
             return self._last_number

@@ -78,6 +78,9 @@ class Endpoint(Protocol):
 class PipeEvents(Protocol):
     """Whom the endpoints tell. Called in the loop's thread, never from inside a call into an endpoint."""
 
+    def ran_low(self) -> None:
+        """Half of the reads or more had ended when somebody looked: the phone has had to wait, or soon would."""
+
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
 

@@ -19,8 +19,9 @@ class BulkReader:
 
     So what full reads bring that follow each other is one piece of memory, but for the end of the ring.
 
-    If all reads have ended when somebody looks, the phone may have waited for us: more of them are kept in flight from
-    then on, as long as there is memory to borrow. Half of them go again when most have had nothing to do for a while.
+    If half of the reads or more have ended when somebody looks, the phone has waited for us or soon would: more of them
+    are kept in flight from then on, as long as there is memory to borrow. Half of them go again when most have had
+    nothing to do for a while.
 
     Args:
         count: Number of reads in flight at least.
@@ -90,7 +91,7 @@ class BulkReader:
             return
         ended = self._endpoint.take_ended()
         left = count = len(ended)
-        is_dry = count == self._in_flight.count
+        is_low = 2 * count >= self._in_flight.count
         try:
             if pieces := self._pieces(ended):
                 self.deliver(pieces)
@@ -108,7 +109,8 @@ class BulkReader:
                         left -= 1
             if left:
                 self._in_flight.ended(left)
-        if is_dry:
+        if is_low:
+            self._events.ran_low()
             self._add_reads()
         elif self._in_flight.count > self._least:
             self._look_for_surplus(count)

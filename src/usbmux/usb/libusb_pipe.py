@@ -142,6 +142,11 @@ class LibusbPipe:
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
+    def ran_low(self) -> None:
+        """Half of the reads or more had ended when somebody looked."""
+        if self._state is PipeState.RUNNING and self._receiver is not None:
+            self._receiver.ran_low()
+
     def slot_freed(self) -> None:
         """A write ended after there was no free slot."""
         if self._state is PipeState.RUNNING and self._receiver is not None:

@@ -49,6 +49,12 @@ class PipeReceiver(Protocol):
         The pieces are valid only during the call; there is at least one, and none is empty.
         """
 
+    def ran_low(self) -> None:
+        """The phone has had to wait until somebody looked after what it sent, or soon would. Comes behind that.
+
+        Never where it cannot be known.
+        """
+
     def slot_freed(self) -> None:
         """A bulk OUT transfer completed after the pipe had no free slot; now it has one.
 

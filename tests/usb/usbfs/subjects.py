@@ -64,6 +64,9 @@ class Received:
         self.transfers += map(bytes, pieces)
         self.calls_after_loss += bool(self.losses)
 
+    def ran_low(self) -> None:
+        self.calls_after_loss += bool(self.losses)
+
     def slot_freed(self) -> None:
         self.slots_freed += 1
         self.calls_after_loss += bool(self.losses)

@@ -1,0 +1,266 @@
+"""How far apart turns are kept, on a clock that the tests move and against a link that they calculate."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.daemon.harness import UDID, encode, until
+from usbmux.daemon import server
+from usbmux.daemon.moderation import Moderation
+from usbmux.daemon.settings import DaemonSettings
+from usbmux.direct_loop import DirectLoop, new_event_loop
+from usbmux.testing import SimulatedPhone, discard, source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.daemon.conftest import Serve
+
+STREAM = 256 * 1024
+WINDOW = 131_072
+OVERSHOOT_S = 0.00006
+
+
+class Clock:
+    """A clock in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Link:
+    """A phone that sends packets as fast as its bus, its reads and its window allow, and a loop that takes them."""
+
+    def __init__(self, moderation: Moderation | None, clock: Clock, *, rate: float, packet: int, reads: int) -> None:
+        self.turns = self.moved = 0
+        self.longest_pause_s = 0.0
+        self._moderation = moderation
+        self._clock = clock
+        self._takes_s = packet / rate
+        self._packet = packet
+        self._most = min(reads, WINDOW // packet)
+        self._reads = reads
+        self._done = 0
+        self._next = clock.now + self._takes_s
+
+    def run(self, seconds: float, *, turn_s: float = 50e-6, packet_s: float = 5e-6) -> float:
+        """Returns: bytes per second."""
+        begin, before = self._clock.now, self.moved
+        while self._clock.now < begin + seconds:
+            self._turn(turn_s, packet_s)
+        return (self.moved - before) / (self._clock.now - begin)
+
+    def _turn(self, turn_s: float, packet_s: float) -> None:
+        if self._moderation is not None and (pause_s := self._moderation.pause_s()):
+            self.longest_pause_s = max(self.longest_pause_s, pause_s)
+            self._clock.now += pause_s + OVERSHOOT_S
+        self._arrive()
+        if not self._done:
+            self._clock.now = self._next
+            self._arrive()
+        count = self._done
+        self._clock.now += turn_s + count * packet_s
+        self._arrive()
+        was_full = self._done == self._most
+        self._done -= count
+        self.moved += count * self._packet
+        self.turns += 1
+        if was_full:
+            self._next = self._clock.now + self._takes_s
+        if self._moderation is not None:
+            self._moderation.came(count * self._packet)
+            if 2 * count >= self._reads:
+                self._moderation.ran_low()
+
+    def _arrive(self) -> None:
+        while self._done < self._most and self._next <= self._clock.now:
+            self._done += 1
+            self._next += self._takes_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def moderation(clock: Clock) -> Moderation:
+    return Moderation(clock)
+
+
+@pytest.mark.parametrize("packet", [1536, 4096, 16_384])
+def test_stream_on_usb_2_many_packets_are_a_turn_at_the_full_rate(
+    moderation: Moderation, clock: Clock, packet: int
+) -> None:
+    link = Link(moderation, clock, rate=40e6, packet=packet, reads=64)
+    link.run(0.2)
+    turns = link.turns
+
+    rate = link.run(1)
+
+    assert rate > 0.99 * 40e6
+    assert (link.turns - turns) * 40_000 < rate
+    assert 0.0008 < link.longest_pause_s <= 0.003
+
+
+def test_faster_than_a_window_in_the_shortest_time_hardly_ever_a_pause(moderation: Moderation, clock: Clock) -> None:
+    link = Link(moderation, clock, rate=400e6, packet=16_384, reads=64)
+
+    rate = link.run(1, turn_s=30e-6, packet_s=10e-6)
+
+    assert rate > 0.97 * Link(None, Clock(), rate=400e6, packet=16_384, reads=64).run(1, turn_s=30e-6, packet_s=10e-6)
+
+
+@settings(max_examples=60)
+@given(
+    rate=st.floats(1e6, 1e9), packet=st.integers(1024, 16_384), reads=st.integers(8, 64), turn_s=st.floats(1e-5, 5e-4)
+)
+def test_whatever_the_phone_it_is_held_up_by_little(rate: float, packet: int, reads: int, turn_s: float) -> None:
+    clock = Clock()
+    moderated = Link(Moderation(clock), clock, rate=rate, packet=packet, reads=reads).run(0.3, turn_s=turn_s)
+
+    free = Link(None, Clock(), rate=rate, packet=packet, reads=reads).run(0.3, turn_s=turn_s)
+
+    assert moderated > 0.95 * free
+
+
+def stream(moderation: Moderation, clock: Clock, seconds: float) -> list[float]:
+    """Packets of 16 KiB on USB 2 for that long; the pauses between them."""
+    pauses = []
+    end = clock.now + seconds
+    while clock.now < end:
+        moderation.came(16_384)
+        pauses.append(moderation.pause_s())
+        clock.now += max(pauses[-1], 0.0004)
+    return pauses
+
+
+def test_pause_is_never_longer_than_its_share_of_the_stream(moderation: Moderation, clock: Clock) -> None:
+    begin = clock.now
+    while clock.now < begin + 0.2:
+        moderation.came(4096)
+        pause_s = moderation.pause_s()
+        assert pause_s <= (clock.now - begin) / 32
+        clock.now += max(pause_s, 0.0001)
+
+
+def test_payload_goes_to_a_phone_or_somebody_asks_it_must_be_a_stream_again(
+    moderation: Moderation, clock: Clock
+) -> None:
+    assert any(stream(moderation, clock, 0.1))
+
+    moderation.begin_anew()
+
+    assert not any(stream(moderation, clock, 0.015))
+    assert any(stream(moderation, clock, 0.1))
+
+
+def test_answers_of_a_window_each_are_never_held_up(moderation: Moderation, clock: Clock) -> None:
+    for _ in range(1000):
+        assert not any(stream(moderation, clock, 0.003))
+        moderation.begin_anew()
+
+
+def test_silence_what_comes_behind_it_is_a_new_stream(moderation: Moderation, clock: Clock) -> None:
+    assert any(stream(moderation, clock, 0.1))
+
+    clock.now += 0.05
+
+    assert not any(stream(moderation, clock, 0.015))
+
+
+def test_packets_come_seldom_there_is_nothing_to_wait_for(moderation: Moderation, clock: Clock) -> None:
+    pauses = []
+    for _ in range(1000):
+        moderation.came(16_384)
+        pauses.append(moderation.pause_s())
+        clock.now += 0.005
+    assert not any(pauses)
+
+
+class Recorder(Moderation):
+    """What a daemon tells."""
+
+    made: list[Recorder]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = self.begun = 0
+        self.ended_with = ""
+        self.made.append(self)
+
+    def came(self, count: int) -> None:
+        self.taken += count
+        self.ended_with = "came"
+
+    def begin_anew(self) -> None:
+        self.begun += 1
+        self.ended_with = "anew"
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
+    Recorder.made = []
+    monkeypatch.setattr(server, "Moderation", Recorder)
+    return Recorder.made
+
+
+@pytest.mark.asyncio
+async def test_daemon_tells_what_comes_from_a_phone(serve: Serve, recorded: list[Recorder]) -> None:
+    harness = await serve(SimulatedPhone(UDID, ports={19: source}))
+    client = await harness.stream(19)
+    await client.send((100_000).to_bytes(8))
+    await client.receive_exactly(100_000)
+    assert [(each.taken, each.ended_with) for each in recorded] == [(100_000, "came")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("what", ["payload", "request", "newcomer"])
+async def test_daemon_tells_that_somebody_may_wait_for_an_answer(
+    serve: Serve, recorded: list[Recorder], what: str
+) -> None:
+    harness = await serve(SimulatedPhone(UDID, ports={9: discard}))
+    stream, kept = await harness.stream(9), await harness.client()
+    await kept.request({"MessageType": "ReadBUID"})
+    before = recorded[0].begun
+
+    match what:
+        case "payload":
+            await stream.send(b"x")
+        case "request":
+            await kept.send(encode({"MessageType": "ReadBUID"}))
+        case _:
+            await harness.client()
+
+    await until(lambda: recorded[0].begun > before)
+
+
+@pytest.mark.asyncio
+async def test_client_takes_nothing_it_is_told_as_well(serve: Serve, recorded: list[Recorder]) -> None:
+    harness = await serve(SimulatedPhone(UDID, ports={19: source}))
+    client = await harness.stream(19, is_slow=True)
+    before = recorded[0].begun + 1
+
+    await client.send((1 << 30).to_bytes(8))
+
+    await until(lambda: recorded[0].begun > before)
+
+
+def test_daemon_on_a_loop_of_its_own_the_loop_asks_before_it_waits(tmp_path: Path) -> None:
+    async def asked_by_the_loop() -> bool:
+        daemon = server.Daemon(DaemonSettings(pair_record_directory=tmp_path), [])
+        async with daemon:
+            loop = asyncio.get_running_loop()
+            return isinstance(loop, DirectLoop) and loop.direct.pause_s == daemon.moderation.pause_s
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert runner.run(asked_by_the_loop()) == hasattr(select, "epoll")
