@@ -268,7 +268,7 @@ class DeviceLink:
                         session.acknowledge(connection, taken, now)
                         self.moderation.came(taken)
                     else:
-                        self.moderation.begin_anew()
+                        self.moderation.client_fell_behind()
                 elif isinstance(event, SendRoomOpened):  # most others
                     self.handlers[event.connection].stream_room_opened()
                 else:

@@ -62,6 +62,8 @@ class Moderation:
         self._usual_batch = 0
         """Bytes in a turn after a pause, lately: long packets are told in one turn and not in the next."""
         self._has_paused = self._ran_low = False
+        self._is_ours = True
+        """Whether it is we whom the phone would wait for."""
         self._misses = 0
         """How often the shortest time was too long, in parts of `_MISS`."""
         self._rests_until = 0.0
@@ -71,9 +73,13 @@ class Moderation:
         self._came += count
 
     def begin_anew(self) -> None:
-        """Payload went to a phone, or somebody asked for something, or takes less than comes."""
+        """Payload went to a phone, or somebody asked for something."""
         self._came = 0
         self._is_stream = False
+
+    def client_fell_behind(self) -> None:
+        """Somebody takes less than comes: the next turn is that client's."""
+        self._is_ours = False
 
     def ran_low(self) -> None:
         """A phone has had to wait until we were awake, or soon would; told behind what it has brought."""
@@ -89,6 +95,11 @@ class Moderation:
             return 0.0
         if now - self._last_seen > _SILENCE_S and batch < _ENOUGH // 2:  # with more than that, it was we who were away
             self.begin_anew()
+            return 0.0
+        if not self._is_ours:
+            self._is_ours, self._has_paused = True, False
+            self._woken = self._last_seen = now
+            self._came_before, self._ran_low = self._came, False
             return 0.0
         longest = min((now - self._since) * _SHARE, _MOST_S)
         if self._has_paused and (took := now - self._woken) < _LONG_TURN_S:
