@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 JUDGES = PROJECT / ".build/packaging/bin"
 SOURCE = PROJECT / "src"
-PROMISED_EXTRAS = {"cli", "daemon", "metrics", "testing"}
+PROMISED_EXTRAS = {"cli", "compat", "daemon", "fleet", "metrics", "testing", "tui"}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,11 @@ def test_dependencies_are_those_of_extras_only(wheel: Path) -> None:
     requirements = metadata.get_all("Requires-Dist", [])
     assert requirements
     assert [text for text in requirements if not re.search(r"; extra == '\w+'$", text)] == []
+    by_extra = {
+        extra: set(re.findall(rf"^(.*); extra == '{extra}'$", "\n".join(requirements), re.M))
+        for extra in PROMISED_EXTRAS
+    }
+    assert by_extra["fleet"] == by_extra["cli"] | by_extra["daemon"] | by_extra["metrics"] != set()
 
 
 def test_wheel_made_from_the_source_distribution_is_the_same(
