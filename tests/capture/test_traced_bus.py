@@ -56,12 +56,13 @@ class Listener:
 class Receiver:
     log: list[str]
     freed: int = 0
+    low: int = 0
 
     def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
         self.log += [f"receiver got {bytes(data)!r}" for data in pieces]
 
     def ran_low(self) -> None:
-        raise NotImplementedError
+        self.low += 1
 
     def slot_freed(self) -> None:
         self.freed += 1

@@ -46,6 +46,7 @@ class Host:
     log: list[str] = field(default_factory=list)
     candidates: list[UsbCandidate] = field(default_factory=list)
     when_received: Callable[[], None] | None = None
+    low: int = 0
 
     def device_arrived(self, candidate: UsbCandidate) -> None:
         self.log.append(f"arrived {candidate.name}")
@@ -60,7 +61,7 @@ class Host:
             self.when_received()
 
     def ran_low(self) -> None:
-        raise NotImplementedError
+        self.low += 1
 
     def slot_freed(self) -> None:
         self.log.append("slot freed")
@@ -210,6 +211,7 @@ async def test_send_is_delivered_later_in_order_without_empty_transfers() -> Non
     assert host.log == []
     await turns()
     assert host.log == ["in one", "in two"]
+    assert host.low == 1
 
 
 async def test_many_transfers_cross_in_one_turn() -> None:

@@ -183,6 +183,7 @@ class SimulatedPipe:
             pieces = list(self._incoming)
             self._incoming.clear()
             self._receiver.data_received(pieces)
+            self._receiver.ran_low()  # always: who lives in our loop does nothing while we sleep
 
     def _has_room(self) -> bool:
         return len(self._outgoing) < self._slots and self._outgoing_bytes < MAX_WRITE_BYTES
