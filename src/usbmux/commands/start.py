@@ -10,7 +10,10 @@ import gc
 def usbmux() -> int:
     """Run `usbmux`; returns the exit status."""
     gc.disable()
+    from usbmux.commands.click_import import import_click
+
     try:
+        import_click()
         from usbmux.commands.usbmux import main
     except ModuleNotFoundError as error:
         if error.name != "click":
