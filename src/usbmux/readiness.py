@@ -9,6 +9,9 @@ from typing import Final
 from usbmux.direct_loop import DirectLoop
 
 
+def _do_nothing() -> None: ...
+
+
 class Readiness:
     """The loop's callbacks for one socket, each of them on or off. Switching to what is already so costs nothing.
 
@@ -23,7 +26,7 @@ class Readiness:
         sock: socket.socket,
         *,
         on_readable: Callable[[], None],
-        on_writable: Callable[[], None],
+        on_writable: Callable[[], None] = _do_nothing,
     ) -> None:
         self._loop: Final = loop
         self._descriptor: Final = sock.fileno()  # the loop finds a number sooner than a socket

@@ -11,6 +11,7 @@ from typing import Final
 
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 from usbmux.errors import AddressError
+from usbmux.readiness import Readiness
 from usbmux.socket_file import SocketFile, bind_unix
 
 logger = logging.getLogger("usbmux.daemon.listener")
@@ -69,18 +70,19 @@ class Listener:
         self.is_unix: Final = hasattr(socket, "AF_UNIX") and self._sock.family == socket.AF_UNIX
         """Whether its clients have Unix sockets."""
         self._kind: Final = (int(self._sock.family), int(self._sock.type), self._sock.proto)
+        self._readiness: Final = Readiness(loop, self._sock, on_readable=self._accept)
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY)
 
     def start(self) -> None:
         """Begin to accept."""
         self._retry = None
-        self._loop.add_reader(self._sock, self._accept)
+        self._readiness.read(True)
 
     def close(self) -> None:
         """Accept no more and remove the socket file, unless somebody has put another there."""
         if self._retry is not None:
             self._retry.cancel()
-        self._loop.remove_reader(self._sock)
+        self._readiness.read(False)
         self._sock.close()
         if self._spare is not None:
             os.close(self._spare)
@@ -99,7 +101,7 @@ class Listener:
             return
         except OSError as error:
             logger.error("%s: cannot accept: %s; trying again in %g s", self.address, error, RETRY_S)
-            self._loop.remove_reader(self._sock)
+            self._readiness.read(False)
             self._retry = self._loop.call_later(RETRY_S, self.start)
             return
         if sock is not None:
