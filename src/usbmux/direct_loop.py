@@ -8,7 +8,6 @@ selector.
 import asyncio
 import select
 import selectors
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import ceil
@@ -34,8 +33,8 @@ class DirectSelector(selectors.BaseSelector):
         self._others: Final = selectors.EpollSelector()
         self._others_descriptor: Final = self._others.fileno()
         self._epoll.register(self._others_descriptor, select.EPOLLIN)
-        self.pause_s: Callable[[], float] = _no_pause
-        """How long to sleep before each look that would wait: what comes meanwhile is seen together."""
+        self.pause: Callable[[], object] = _no_pause
+        """Called before each look that would wait; may sleep, so that what comes meanwhile is seen together."""
 
     def watch(self, descriptor: int, events: int, callback: Callable[[int], object]) -> None:
         """Call back with the events that come, from inside `select`, until it is given up or watched by another.
@@ -68,8 +67,8 @@ class DirectSelector(selectors.BaseSelector):
             timeout = -1
         elif timeout > 0:
             timeout = ceil(timeout * 1e3) * 1e-3  # epoll counts milliseconds, and too early is a turn in vain
-        if timeout and (pause_s := self.pause_s()):
-            time.sleep(pause_s)
+        if timeout:
+            self.pause()
         has_others = False
         callbacks, gone = self._callbacks, self._gone
         for descriptor, events in self._epoll.poll(timeout):
@@ -145,8 +144,7 @@ def let_go(loop: asyncio.AbstractEventLoop, selector: DirectSelector) -> None:
         selector.close()
 
 
-def _no_pause() -> float:
-    return 0.0
+def _no_pause() -> None: ...
 
 
 def _report(loop: asyncio.AbstractEventLoop, error: Exception) -> None:

@@ -211,7 +211,18 @@ async def test_more_than_half_of_the_reads_have_not_ended_as_many_stay_in_flight
 
     end(endpoint, b"x", b"x")
     reader.collect()
+    assert (len(endpoint.submitted), events.low) == (8, 0)
+
+
+async def test_all_had_ended_or_there_can_be_no_more_it_is_told(endpoint: ScriptedEndpoint, events: Events) -> None:
+    reader = await growing_reader(endpoint, events, SpareMemory(4 * SIZE))
+
+    end_all(reader, endpoint)
     assert (len(endpoint.submitted), events.low) == (8, 1)
+
+    end(endpoint, b"x", b"x", b"x", b"x")
+    reader.collect()
+    assert (len(endpoint.submitted), events.low) == (8, 2)
 
 
 async def test_more_reads_bring_everything_in_order(endpoint: ScriptedEndpoint, events: Events) -> None:

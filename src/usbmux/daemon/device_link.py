@@ -266,7 +266,7 @@ class DeviceLink:
                     taken = self.handlers[connection].stream_data_received(pieces)
                     if taken:
                         session.acknowledge(connection, taken, now)
-                        self.moderation.came(taken)
+                        self.moderation.came(taken, len(pieces[-1]), now)
                     else:
                         self.moderation.client_fell_behind()
                 elif isinstance(event, SendRoomOpened):  # most others

@@ -17,64 +17,93 @@ _SILENCE_S: Final = 0.02
 _SHARE: Final = 1 / 32
 """Of the time for which it has been a stream: nothing that comes behind it is held up longer than that."""
 _MOST_S: Final = 0.003
-"""The longest time from turn to turn."""
-_LEAST_S: Final = 0.0005
+"""The longest pause."""
+_SELDOM_S: Final = 0.004
+"""If something comes no more often, nothing would come together."""
+_LEAST_S: Final = 0.00005
 """The shortest: a phone that brings a batch sooner keeps us awake anyhow."""
-_LONG_TURN_S: Final = 0.0015
-"""A turn that takes longer is not judged: something else had the processor."""
-_SHORTEST_S: Final = 0.00005
-"""No pause is shorter: it would take twice as long as it should."""
-_ENOUGH: Final = 114_688
-"""Bytes, seven eighths of a window: if as much comes from turn to turn, a phone need not wait for us just yet."""
+_LEAST_ASKED_S: Final = 0.000001
+"""What the system is asked for if it takes as long as we want anyhow; nothing at all would be no sleep."""
+_LONGEST_OVERSHOOT_S: Final = 0.0015
+"""If the system takes longer to wake us, something else had the processor, and the turn is not judged."""
+_WINDOW: Final = 131_072
+"""Ours, for each connection."""
+_HALF_A_WINDOW: Final = 65_536
+_MARGIN: Final = 33 / 32
+_USUAL: Final = 1 / 8
+"""What a turn counts among those before it: long packets are told in one turn and not in the next."""
 _GROWTH: Final = 1.125
 _CAREFUL_GROWTH: Final = 1.03
 """Once it was too long."""
 _SHRINKAGE: Final = 0.75
 _MOST_MISSES: Final = 24
-"""If even the shortest time is too long so often, it is let be for a while."""
+"""If a phone had to wait so often, or even the shortest pause is too long, it is let be for a while."""
 _MISS: Final = 8
 """What one of them counts; a turn that was in time makes up for an eighth of it."""
 _REST_S: Final = 0.25
 
 
 class Moderation:
-    """Tells the loop how long to pause.
+    """Pauses between the turns of the loop.
 
-    The time between turns begins short, and grows as the stream runs, until a turn has enough to do. It shrinks when a
-    turn has too much to do or a phone had to wait.
+    A pause begins short, and grows as the stream runs, as long as what comes meanwhile does not fill the window of a
+    connection. It shrinks when more comes or a phone had to wait.
 
     Args:
         now: The clock, in seconds.
+        sleep: Sleeps for so many seconds, or a little longer.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
         self._now: Final = now
+        self._sleep: Final = sleep
         self._came = 0
         """Bytes of the stream."""
         self._came_before = 0
         """Those before the last pause."""
         self._is_stream = False
-        self._since = self._last_seen = self._woken = 0.0
-        """When the stream began to be one, when we last were awake, and when the last turn began."""
-        self._apart_s = 0.0
-        """The time between turns, as far as it is found out; 0 if they are not kept apart."""
+        self._since = self._looked = 0.0
+        """When the stream began to be one, and when we last were asked for a pause."""
+        self._came_at = self._came_at_before = 0.0
+        """When the last turn began that brought something, and the one before it."""
+        self._slept_s = self._overshoot_s = 0.0
+        """How long we have slept before this turn, and by how much longer than asked for it usually is."""
+        self._is_judged = False
+        """Whether this turn comes after a pause that was as long as it should be."""
+        self._pause_s = 0.0
+        """How long to sleep, as far as it is found out; 0 for not at all."""
         self._growth = _GROWTH
-        self._usual_batch = 0
-        """Bytes in a turn after a pause, lately: long packets are told in one turn and not in the next."""
-        self._has_paused = self._ran_low = False
+        self._most = 0
+        """Bytes since the last pause of the connection that brought most: each has a window of its own."""
+        self._packet = 0
+        """Bytes in the longest packet of the stream."""
+        self._usual_batch = self._usual_cycle_s = 0.0
+        """Bytes of a connection in a turn after a pause, and how long after the one before it it began."""
+        self._ran_low = False
         self._is_ours = True
         """Whether it is we whom the phone would wait for."""
         self._misses = 0
         """How often the shortest time was too long, in parts of `_MISS`."""
         self._rests_until = 0.0
 
-    def came(self, count: int) -> None:
-        """So many bytes of payload came from a phone."""
+    def came(self, count: int, packet: int, now: float) -> None:
+        """Payload of one connection came from a phone; told behind its delivery.
+
+        Args:
+            count: How many bytes.
+            packet: How many of them in one packet.
+            now: When they came.
+        """
         self._came += count
+        if count > self._most:
+            self._most = count
+        if packet > self._packet:
+            self._packet = packet
+        self._came_at = now
 
     def begin_anew(self) -> None:
         """Payload went to a phone, or somebody asked for something."""
-        self._came = 0
+        self._came = self._packet = 0
         self._is_stream = False
 
     def client_fell_behind(self) -> None:
@@ -85,48 +114,79 @@ class Moderation:
         """A phone has had to wait until we were awake, or soon would; told behind what it has brought."""
         self._ran_low = True
 
-    def pause_s(self) -> float:
-        """For how long to sleep before the loop looks for events again. To be asked once for each turn."""
+    def pause(self) -> float:
+        """Sleep before the loop looks for events again, if that pays. To be called once for each turn, at its end.
+
+        Returns:
+            For how many seconds it was meant to be.
+        """
         if self._came < _STREAM:
+            return 0.0
+        if not self._is_ours and self._is_stream:
+            self._is_ours = True
+            self._end_turn(self._came_at)
             return 0.0
         now, batch = self._now(), self._came - self._came_before
         if not self._is_stream:
             self._begin(now)
             return 0.0
-        if now - self._last_seen > _SILENCE_S and batch < _ENOUGH // 2:  # with more than that, it was we who were away
+        if now - self._looked > _SILENCE_S and batch < _HALF_A_WINDOW:  # with more than that, it was we who were away
             self.begin_anew()
             return 0.0
-        if not self._is_ours:
-            self._is_ours, self._has_paused = True, False
-            self._woken = self._last_seen = now
-            self._came_before, self._ran_low = self._came, False
-            return 0.0
         longest = min((now - self._since) * _SHARE, _MOST_S)
-        if self._has_paused and (took := now - self._woken) < _LONG_TURN_S:
-            self._adapt(now, longest, batch, took)
-        elif not self._apart_s and longest >= _LEAST_S and now >= self._rests_until:
-            self._apart_s, self._misses = _LEAST_S, 0
-        self._came_before, self._ran_low = self._came, False
-        pause = self._apart_s - (now - self._woken)
-        self._has_paused = pause >= _SHORTEST_S
-        self._woken = self._last_seen = now + pause if self._has_paused else now
-        return pause if self._has_paused else 0.0
+        if self._is_judged and batch:
+            self._adapt(now, longest)
+        elif not self._pause_s and longest >= _LEAST_S and now >= self._rests_until:
+            self._pause_s, self._misses = _LEAST_S, 0
+        self._end_turn(now)
+        return self._sleep_for(min(self._pause_s, longest), now) if self._pause_s else 0.0
+
+    def _end_turn(self, now: float) -> None:
+        self._looked = now
+        self._came_at_before = self._came_at
+        self._came_before, self._most, self._ran_low = self._came, 0, False
+        self._is_judged = False
+
+    def _sleep_for(self, wanted: float, now: float) -> float:
+        asked = max(wanted - self._overshoot_s, _LEAST_ASKED_S)
+        self._sleep(asked)
+        self._looked = self._now()
+        self._slept_s = self._looked - now
+        overshoot = self._slept_s - asked
+        if overshoot < _LONGEST_OVERSHOOT_S:
+            self._overshoot_s += (overshoot - self._overshoot_s) / 8
+            self._is_judged = True
+        return asked
 
     def _begin(self, now: float) -> None:
-        self._is_stream, self._has_paused = True, False
+        self._is_stream, self._is_judged = True, False
         self._came = self._came_before = _STREAM
-        self._since = self._last_seen = self._woken = now
-        self._apart_s, self._growth, self._usual_batch = 0.0, _GROWTH, 0
+        self._since = self._looked = self._came_at_before = now
+        self._pause_s, self._growth = 0.0, _GROWTH
+        self._usual_batch = self._usual_cycle_s = 0.0
 
-    def _adapt(self, now: float, longest: float, batch: int, took: float) -> None:
+    def _adapt(self, now: float, longest: float) -> None:
         """Learn from the turn after a pause."""
-        self._usual_batch = (self._usual_batch + batch) // 2
-        on_its_way = self._usual_batch * (1 + took / self._apart_s)  # when the turn ends, and is acknowledged
-        if on_its_way <= _ENOUGH and not self._ran_low:
-            self._apart_s = min(self._apart_s * self._growth, longest)
+        cycle_s, turn_s = max(self._came_at - self._came_at_before, _LEAST_S), now - self._came_at
+        share = _USUAL if self._usual_cycle_s else 1.0
+        self._usual_batch += (self._most - self._usual_batch) * share
+        self._usual_cycle_s += (cycle_s - self._usual_cycle_s) * share
+        if self._usual_cycle_s > _SELDOM_S:
+            self._rest(now)
+            return
+        # What came while the turn before it lasted was left for this one, and only its end tells the phone, which sends
+        # whole packets: there must be room for the one under way and for the next.
+        on_its_way = self._usual_batch / self._usual_cycle_s * (self._slept_s + 2 * turn_s)
+        packets = on_its_way * _MARGIN // self._packet + 2
+        if packets * self._packet <= _WINDOW and not self._ran_low:
+            self._pause_s = min(self._pause_s * self._growth, longest)
             self._misses = max(self._misses - 1, 0)
             return
-        self._apart_s, self._growth = max(self._apart_s * _SHRINKAGE, _LEAST_S), _CAREFUL_GROWTH
-        self._misses += _MISS
+        if self._ran_low or self._pause_s == _LEAST_S:
+            self._misses += _MISS
+        self._pause_s, self._growth = max(self._pause_s * _SHRINKAGE, _LEAST_S), _CAREFUL_GROWTH
         if self._misses > _MOST_MISSES:
-            self._apart_s, self._rests_until = 0.0, now + _REST_S
+            self._rest(now)
+
+    def _rest(self, now: float) -> None:
+        self._pause_s, self._rests_until = 0.0, now + _REST_S

@@ -126,7 +126,7 @@ class Daemon:
             preflight=self._preflight,
         )
         if isinstance(self._loop, DirectLoop):
-            self._loop.direct.pause_s = self.moderation.pause_s
+            self._loop.direct.pause = self.moderation.pause
         try:
             for settings in self._settings.listen:
                 self._listeners.append(self._listener(settings))

@@ -110,8 +110,7 @@ class BulkReader:
             if left:
                 self._in_flight.ended(left)
         if is_low:
-            self._events.ran_low()
-            self._add_reads()
+            self._add_reads(count)
         elif self._in_flight.count > self._least:
             self._look_for_surplus(count)
 
@@ -137,15 +136,18 @@ class BulkReader:
         self._begins[transfer] = begin
         return transfer
 
-    def _add_reads(self) -> None:
+    def _add_reads(self, ended: int) -> None:
         """Keep twice as many in flight, if there is memory."""
+        before = self._in_flight.count
         self._looks = self._busiest = self._surplus = 0
-        wanted = min(self._in_flight.count, self._most - self._in_flight.count)
+        wanted = min(before, self._most - before)
         while wanted > 0 and self._is_running and self._spare.borrow(self._size):
             if not self._has_submitted_another():
                 self._spare.give_back(self._size)
-                return
+                break
             wanted -= 1
+        if ended >= before or self._in_flight.count == before:
+            self._events.ran_low()
 
     def _has_submitted_another(self) -> bool:
         """False if there is no memory for it. If something else is wrong, the others will tell."""
