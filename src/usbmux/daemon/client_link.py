@@ -262,6 +262,10 @@ class ClientLink:
         """See `StreamHandler`."""
         raise AssertionError("room before the connection was established")
 
+    def stream_turn_came(self) -> None:
+        """See `StreamHandler`."""
+        raise AssertionError("a turn before the connection was established")
+
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`."""
         stream, self._stream = self._stream, None

@@ -53,6 +53,9 @@ class StreamHandler(Protocol):
     def stream_room_opened(self) -> None:
         """`connection.send_room` is not 0 any more."""
 
+    def stream_turn_came(self) -> None:
+        """`DeviceStream.send_from` sends now, once, what was told of by `DeviceStream.offer`."""
+
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """It is over, or was never established. The last call."""
 
@@ -125,7 +128,8 @@ class DeviceStream:
             limit: The most to be read, in bytes: at most `connection.send_room`, and what one packet takes.
 
         Returns:
-            How many bytes there were, 0 at the end; or None, and nothing was done: others go first.
+            How many bytes there were, 0 at the end; or None, and nothing was done: others go first, or the phone
+            takes nothing now. Then `offer`.
 
         Raises:
             BlockingIOError: The socket has nothing now.
@@ -133,15 +137,25 @@ class DeviceStream:
         """
         link = self._link
         session = link.session
-        if session.egress.may_have_packet or self.connection.queue.length:
+        egress = session.egress
+        if (egress.may_have_packet and egress.granted is not self.connection) or self.connection.queue.length:
             return None
         pipe = link.pipe
         if (buffer := pipe.free_buffer()) is None:
             return None
-        if count := sock.recv_into(buffer[session.egress.headers_length :], limit):
+        if count := sock.recv_into(buffer[egress.headers_length :], limit):
             pipe.write_buffer(session.send_at_once(self.connection, buffer, count))
             link.moderation.begin_anew()
         return count
+
+    def offer(self, count: int) -> None:
+        """Get in line for `send_from`: `StreamHandler.stream_turn_came` follows, once, unless the stream ends.
+
+        Args:
+            count: How many bytes there will be, about.
+        """
+        self._link.session.offer(self.connection, count)
+        self._link.turn(self._link.now())
 
     def acknowledge(self, count: int) -> None:
         """The client has taken `count` more bytes than `StreamHandler.stream_data_received` said."""
@@ -260,27 +274,38 @@ class DeviceLink:
         self._in_turn = True
         session = self.session
         try:
-            while session.waiting_events and (event := session.next_event()) is not None:
-                if isinstance(event, DataReceived):  # nearly all are
-                    connection, pieces = event
-                    taken = self.handlers[connection].stream_data_received(pieces)
-                    if taken:
-                        session.acknowledge(connection, taken, now)
-                        self.moderation.came(taken, len(pieces[-1]), now)
-                    else:
-                        self.moderation.client_fell_behind()
-                elif isinstance(event, SendRoomOpened):  # most others
-                    self.handlers[event.connection].stream_room_opened()
-                else:
-                    self._dispatch(event)
+            if session.waiting_events:
+                self._hand_out(now)
             while session.egress.may_have_packet and self.has_free_slot():
-                if (packet := session.packet_to_send(now)) is None:
+                if (packet := session.packet_to_send(now)) is not None:
+                    self.pipe.write(packet)
+                elif (connection := session.egress.granted) is not None:
+                    self.handlers[connection].stream_turn_came()
+                    session.egress.granted = None
+                    if session.waiting_events:
+                        self._hand_out(now)
+                else:
                     break
-                self.pipe.write(packet)
         finally:
             self._in_turn = False
         if session.deadline_moved:
             self._arm_timer()
+
+    def _hand_out(self, now: float) -> None:
+        session = self.session
+        while (event := session.next_event()) is not None:
+            if isinstance(event, DataReceived):  # nearly all are
+                connection, pieces = event
+                taken = self.handlers[connection].stream_data_received(pieces)
+                if taken:
+                    session.acknowledge(connection, taken, now)
+                    self.moderation.came(taken, len(pieces[-1]), now)
+                else:
+                    self.moderation.client_fell_behind()
+            elif isinstance(event, SendRoomOpened):  # most others
+                self.handlers[event.connection].stream_room_opened()
+            else:
+                self._dispatch(event)
 
     def _arm_timer(self) -> None:
         """Too early does no harm: deadlines move away with nearly every packet, and timers cost more than they do."""

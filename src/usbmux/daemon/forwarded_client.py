@@ -154,6 +154,10 @@ class ForwardedClient:
         """See `StreamHandler`."""
         raise AssertionError("room before the connection was established")
 
+    def stream_turn_came(self) -> None:
+        """See `StreamHandler`."""
+        raise AssertionError("a turn before the connection was established")
+
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`. With a phone that was pulled, it waits again."""
         self._stream = None

@@ -97,6 +97,10 @@ class OwnStream:
         """See `StreamHandler`."""
         self._changed.set()
 
+    def stream_turn_came(self) -> None:
+        """See `StreamHandler`."""
+        raise AssertionError("a turn without an offer")
+
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`."""
         if self._end is None:

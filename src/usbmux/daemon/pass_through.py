@@ -75,6 +75,8 @@ class PassThrough:
         """Whether there may be something to read."""
         self._has_input_end = False
         """Whether what there is to read ends."""
+        self._usual_input = 1
+        """Bytes of the packet that went to the phone last."""
         self._wants_room = False
         self._input_ended = False
         self._deaf = False
@@ -131,6 +133,10 @@ class PassThrough:
         else:
             self._pull()
 
+    def stream_turn_came(self) -> None:
+        """See `StreamHandler`."""
+        self._pull()
+
     def input_came(self, *, ends: bool) -> None:
         """See `SocketOwner`."""
         self._has_input = True
@@ -147,7 +153,6 @@ class PassThrough:
                 limit = self._packet_size
             try:
                 count = self._stream.send_from(self._sock, limit)
-                data = self._sock.recv(limit) if count is None else b""
             except BlockingIOError:
                 self._wait_for_input()
                 return
@@ -155,15 +160,20 @@ class PassThrough:
                 self._end_input()
                 self.hung_up()  # not every system tells of a reset otherwise
                 return
-            if not (count := count or len(data)):
+            if count is None:
+                # It stays where it is, so that nothing but the socket's own bound holds the client up.
+                self.phone_stalls.begin()
+                self._stream.offer(self._usual_input)
+                return
+            self.phone_stalls.end()
+            if not count:
                 self._end_input()
                 return
+            self._usual_input = count
+            self.bytes_to_phone += count
             if count < limit and not self._has_input_end:
                 # There is no more. (Descriptors that are passed part what a socket has: who passes some waits longer.)
                 self._wait_for_input()
-            self.bytes_to_phone += count
-            if data:
-                self._stream.send(data)
         if not self._connection.send_room and not self._input_ended and not self._stream_closed:
             self.phone_stalls.begin()
 

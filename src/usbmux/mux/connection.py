@@ -62,6 +62,8 @@ class TcpConnection:
         self._emit: Final = emit
         self.queue: Final = SendBuffer()
         """What waits for the phone's window."""
+        self.offered = 0
+        """How many bytes the client has that stay with it until their turn: see `MuxSession.offer`."""
         self.is_established = False
         """Whether the state is ESTABLISHED."""
         self.send_room = 0

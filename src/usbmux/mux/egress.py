@@ -39,16 +39,19 @@ class Egress:
         self._data_turns: Final = Turns[TcpConnection]()
         self.may_have_packet = True
         """Whether something has been queued since `next_packet` last had nothing."""
+        self.granted: TcpConnection | None = None
+        """Whose turn it is, if it has said by `offer` that it has data; to be cleared by whoever has told it."""
 
     def next_packet(self) -> bytes | None:
-        """Remove and return the packet that goes out now, if any."""
+        """Remove and return the packet that goes out now, if any; None also if `granted` is set."""
         if self._link_packets:
             return self._link_packets.popleft()
         if self._stray_resets.waiting:
             return self._encoder.encode_segment(self._stray_resets.take())
         if self._control_turns and (segment := self._next_control_segment()) is not None:
             return self._encoder.encode_segment(segment)
-        if self._data_turns.waiting and (packet := self._next_data_packet()) is not None:
+        if self._data_turns.waiting:
+            packet = self._next_data_packet()
             self.may_have_packet = bool(self._data_turns.waiting)
             return packet
         self.may_have_packet = False
@@ -103,16 +106,31 @@ class Egress:
             longest = self._encoder.max_payload
             self._data_turns.join(connection, count if count < longest else longest)
 
+    def offer(self, connection: TcpConnection, count: int) -> None:
+        """See `MuxSession.offer`."""
+        longest = self._encoder.max_payload
+        connection.offered = count = count if count < longest else longest
+        self.may_have_packet = True
+        self._data_turns.join(connection, count)
+
     def forget(self, connection: TcpConnection) -> None:
         """It has no data to send any more."""
         self._data_turns.forget(connection)
+        if self.granted is connection:
+            self.granted = None
 
     def pass_by(self, connection: TcpConnection, buffer: memoryview, count: int) -> int:
         """See `MuxSession.send_at_once`."""
-        if self.may_have_packet or not 0 < count <= self._encoder.max_payload or connection.queue.length:
+        is_granted = self.granted is connection
+        may_pass = is_granted or not self.may_have_packet
+        if not may_pass or not 0 < count <= self._encoder.max_payload or connection.queue.length:
             raise LocalProtocolError(f"{connection}: {count} bytes cannot be sent at once")
         seq = connection.send_now(count)
-        self._data_turns.spend_alone(connection, count)
+        if is_granted:
+            self.granted = None
+            self._data_turns.spend(connection, count)
+        else:
+            self._data_turns.spend_alone(connection, count)
         return self._encoder.encode_headers(buffer, connection, seq, count)
 
     def _next_control_segment(self) -> Segment | None:
@@ -125,10 +143,16 @@ class Egress:
 
     def _next_data_packet(self) -> bytes | None:
         while (connection := self._data_turns.next()) is not None:
+            if not connection.queue.length:
+                connection.offered = 0
+                self.granted = connection
+                return None
             if (taken := connection.take_data(self._encoder.max_payload)) is not None:
                 seq, data = taken
                 self._data_turns.spend(connection, len(data))
                 if connection.queue.length:
                     self.plan_data(connection)
+                elif connection.offered:
+                    self._data_turns.join(connection, connection.offered)
                 return self._encoder.encode_data(connection, seq, data)
         return None

@@ -176,6 +176,18 @@ class MuxSession:
         connection.send(data)
         self.egress.plan_data(connection)
 
+    def offer(self, connection: TcpConnection, count: int) -> None:
+        """Get in line for data that stays with the client until its turn comes.
+
+        Then `packet_to_send` returns None, and the connection is `granted`: call `send_at_once`, or let it pass, and
+        clear it before the next packet is asked for.
+
+        Args:
+            connection: Has `send_room`.
+            count: How many bytes the next packet will have, about.
+        """
+        self.egress.offer(connection, count)
+
     def acknowledge(self, connection: TcpConnection, count: int, now: float) -> None:
         """The client has taken `count` bytes; see `TcpConnection.acknowledge`."""
         self._now = now
@@ -218,12 +230,12 @@ class MuxSession:
         self._handshake = Handshake(now, self.settings)
         self._link_count = LinkCount()
         self.egress = Egress(self.settings, self._link_count, control_sent=self._control_sent)
-        """To be asked `may_have_packet` and `headers_length`, no more."""
+        """To be asked `may_have_packet`, `headers_length` and `granted`, no more."""
         self.send_at_once = self.egress.pass_by
         """As `send` and `packet_to_send`, for data in a buffer behind `headers_length` bytes of room for its headers.
 
-        Call only when the phone can be sent a packet, while `may_have_packet` is false and the connection's queue is
-        empty: then nothing goes before. Returns how long the packet is that stands in the buffer then.
+        Call only when the phone can be sent a packet, while the connection's queue is empty and nothing goes before: it
+        is `granted`, or `may_have_packet` is false. Returns how long the packet is that stands in the buffer then.
         """
         self._packet_deadline = None
         self.deadline_moved = True
