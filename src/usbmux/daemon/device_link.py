@@ -154,8 +154,10 @@ class DeviceStream:
         Args:
             count: How many bytes there will be, about.
         """
-        self._link.session.offer(self.connection, count)
-        self._link.turn(self._link.now())
+        link = self._link
+        link.session.offer(self.connection, count)
+        if link.has_free_slot():
+            link.turn(link.now())
 
     def acknowledge(self, count: int) -> None:
         """The client has taken `count` more bytes than `StreamHandler.stream_data_received` said."""

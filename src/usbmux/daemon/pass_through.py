@@ -75,6 +75,8 @@ class PassThrough:
         """Whether there may be something to read."""
         self._has_input_end = False
         """Whether what there is to read ends."""
+        self._waits_for_turn = False
+        """Whether there was something to read, and others went first."""
         self._usual_input = 1
         """Bytes of the packet that went to the phone last."""
         self._wants_room = False
@@ -162,10 +164,13 @@ class PassThrough:
                 return
             if count is None:
                 # It stays where it is, so that nothing but the socket's own bound holds the client up.
+                self._waits_for_turn = True
                 self.phone_stalls.begin()
                 self._stream.offer(self._usual_input)
                 return
-            self.phone_stalls.end()
+            if self._waits_for_turn:
+                self._waits_for_turn = False
+                self.phone_stalls.end()
             if not count:
                 self._end_input()
                 return

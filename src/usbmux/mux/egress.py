@@ -38,24 +38,24 @@ class Egress:
         self._control_turns: Final[OrderedDict[TcpConnection, None]] = OrderedDict()
         self._data_turns: Final = Turns[TcpConnection]()
         self.may_have_packet = True
-        """Whether something has been queued since `next_packet` last had nothing."""
+        """Whether something is queued, though `next_packet` may find that it is not due any more."""
         self.granted: TcpConnection | None = None
         """Whose turn it is, if it has said by `offer` that it has data; to be cleared by whoever has told it."""
 
     def next_packet(self) -> bytes | None:
         """Remove and return the packet that goes out now, if any; None also if `granted` is set."""
         if self._link_packets:
-            return self._link_packets.popleft()
-        if self._stray_resets.waiting:
-            return self._encoder.encode_segment(self._stray_resets.take())
-        if self._control_turns and (segment := self._next_control_segment()) is not None:
-            return self._encoder.encode_segment(segment)
-        if self._data_turns.waiting:
+            packet: bytes | None = self._link_packets.popleft()
+        elif self._stray_resets.waiting:
+            packet = self._encoder.encode_segment(self._stray_resets.take())
+        elif self._control_turns and (segment := self._next_control_segment()) is not None:
+            packet = self._encoder.encode_segment(segment)
+        else:
             packet = self._next_data_packet()
-            self.may_have_packet = bool(self._data_turns.waiting)
-            return packet
-        self.may_have_packet = False
-        return None
+        self.may_have_packet = bool(
+            self._control_turns or self._data_turns.waiting or self._link_packets or self._stray_resets.waiting
+        )
+        return packet
 
     # The link's own.
 
