@@ -14,6 +14,7 @@ from tests.fuzz.hostile_phone import HostilePhone
 MAX_LENGTH: Final = 1024
 MAX_OPERATIONS: Final = 300
 AT_ONCE: Final = 0x80
+KEEPS: Final = 0x40
 """In the byte that chooses a connection: what is sent there does not go through the queue."""
 
 
@@ -56,7 +57,7 @@ def act(phone: HostilePhone, cursor: Cursor) -> None:
         case 8:
             which, count = cursor.byte(), cursor.number(2)
             send = phone.client_sends_at_once if which & AT_ONCE else phone.client_sends
-            send(which & ~AT_ONCE, count)
+            (phone.client_offers if which & KEEPS else send)(which & ~(AT_ONCE | KEEPS), count)
         case 9:
             phone.client_takes(cursor.byte(), cursor.number(2))
         case 10:

@@ -50,6 +50,7 @@ class HostilePhone:
         self._untaken: dict[TcpConnection, int] = {}
         """Bytes that each open connection's client has not taken."""
         self._queued = 0
+        self._kept: dict[TcpConnection, int] = {}
 
     # The phone.
 
@@ -129,6 +130,14 @@ class HostilePhone:
         assert self.session.packet_to_send(self._now) is None, "something that should have gone before"
         self._take_events()
 
+    def client_offers(self, which: int, count: int) -> None:
+        """As `client_sends`, but kept until its turn."""
+        connection = self._connection(which)
+        if connection is not None and connection.send_room and count:
+            self._queued += count
+            self._kept[connection] = count
+            self.session.offer(connection, count)
+
     def client_takes(self, which: int, count: int) -> None:
         connection = self._connection(which)
         if connection is not None and connection in self._untaken:
@@ -164,11 +173,25 @@ class HostilePhone:
     def transmit(self, most: int) -> int:
         """Take up to that many packets; the number that there were."""
         for count in range(most):
-            packet = self.session.packet_to_send(self._now)
+            packet = self.session.packet_to_send(self._now) or self._granted_packet()
             if packet is None:
                 return count
             self._check_packet(bytes(packet))
         return most
+
+    def _granted_packet(self) -> bytes | None:
+        """Of the next connection whose turn it is, and which may still send."""
+        egress, packet = self.session.egress, None
+        while packet is None and (connection := egress.granted) is not None:
+            count = min(
+                self._kept.pop(connection), connection.send_room, SETTINGS.max_packet_length - egress.headers_length
+            )
+            if count:
+                buffer = memoryview(bytearray(egress.headers_length + count))
+                return bytes(buffer[: self.session.send_at_once(connection, buffer, count)])
+            egress.granted = None
+            packet = self.session.packet_to_send(self._now)
+        return packet
 
     def finish(self) -> None:
         """What is left to send is bounded, and so is what is left to wait for."""

@@ -22,7 +22,8 @@ WEIGHTS: Final = {
     "transfer_in": 200,
     "transfer_out": 180,
     "packets_out": 180,
-    "client_writes": 100,
+    "client_writes": 60,
+    "client_offers": 40,
     "client_takes": 80,
     "phone_writes": 90,
     "phone_reads": 90,
@@ -167,6 +168,14 @@ class Steps:
             count = self._world.client_writes(stream, self._size())
             if count:
                 self._note("client writes", stream.number, count)
+
+    def _client_offers(self) -> None:
+        if (
+            (stream := self._stream()) is not None
+            and (count := self._size())
+            and self._world.client_offers(stream, count)
+        ):
+            self._note("client offers", stream.number, count)
 
     def _client_takes(self) -> None:
         if (stream := self._stream()) is not None:

@@ -41,6 +41,8 @@ class Stream:
     taken: int = 0
     may_write: bool = False
     """What the session has told the client."""
+    kept: int = 0
+    """Bytes that the client has and keeps until its turn."""
     is_shut: bool = False
     is_gone: bool = False
     may_be_dropped: bool = False

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from random import Random
 
+    from usbmux.mux.connection import TcpConnection
     from usbmux.mux.settings import MuxSettings
     from usbmux.testing.options import PhoneOptions
 
@@ -164,6 +165,15 @@ class World:
         self.take_events()
         return count
 
+    def client_offers(self, stream: Stream, count: int) -> bool:
+        """It keeps that much until its turn; whether it may."""
+        if not stream.may_write or stream.is_shut or stream.is_gone or stream.cause is not None:
+            return False
+        stream.kept = count
+        self.session.offer(stream.connection, count)
+        self.take_events()
+        return True
+
     def client_takes(self, stream: Stream, count: int) -> None:
         count = min(count, stream.received - stream.taken)
         if count and not stream.is_gone and stream.cause is None:
@@ -207,10 +217,27 @@ class World:
 
     def pull_packet(self) -> bool:
         """The session's next packet goes on the cable, if there is one."""
-        packet = self.session.packet_to_send(self.now)
-        if packet is None:
-            return False
+        while (packet := self.session.packet_to_send(self.now)) is None:
+            if (connection := self.session.egress.granted) is None:
+                return False
+            if self._takes_its_turn(connection):
+                return True
+            self.session.egress.granted = None
         self._put_on_cable(packet)
+        return True
+
+    def _takes_its_turn(self, connection: TcpConnection) -> bool:
+        stream, first = self._streams[connection.local_port], self.session.egress.headers_length
+        assert stream.connection is connection, "a turn for a connection that is over"
+        assert stream.kept, "a turn without an offer"
+        count = min(stream.kept, connection.send_room, self.settings.max_packet_length - first)
+        stream.kept = 0
+        if not count or stream.is_shut or stream.is_gone:
+            return False
+        buffer = memoryview(bytearray(first) + content(stream.salt, stream.written, count))
+        self._put_on_cable(buffer[: self.session.send_at_once(connection, buffer, count)])
+        stream.written += count
+        stream.may_write = connection.send_room > 0
         return True
 
     def _put_on_cable(self, packet: bytes | memoryview) -> None:

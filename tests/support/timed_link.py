@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from usbmux.mux.events import ConnectionClosed, ConnectionEstablished, DataReceived, SendRoomOpened
 from usbmux.mux.session import MuxSession, SessionState
@@ -36,6 +36,14 @@ class Client(Protocol):
     def received(self, connection: TcpConnection, count: int) -> None: ...
 
     def room_opened(self, connection: TcpConnection) -> None: ...
+
+
+@runtime_checkable
+class Offering(Client, Protocol):
+    """One that keeps what it has until its turn."""
+
+    def turn_came(self, connection: TcpConnection, limit: int) -> tuple[bytes, int]:
+        """Behind `TimedLink.offer`. Returns: at most `limit` bytes for the phone, and about how many it has then."""
 
 
 class Service(Protocol):
@@ -102,6 +110,11 @@ class TimedLink:
         self.session.send(connection, data, self.now)
         self._turn()
 
+    def offer(self, connection: TcpConnection, count: int) -> None:
+        """The client has about so many bytes, and keeps them until its turn."""
+        self.session.offer(connection, count)
+        self._turn()
+
     def take(self, connection: TcpConnection, count: int) -> None:
         """The client has taken so many bytes."""
         self.session.acknowledge(connection, count, self.now)
@@ -155,12 +168,31 @@ class TimedLink:
     def _transmit(self) -> None:
         while len(self._out) < MAX_WRITES and self._out_bytes < MAX_WRITE_BYTES:
             packet = self.session.packet_to_send(self.now)
+            if packet is None and (connection := self.session.egress.granted) is not None:
+                packet = self._granted_packet(connection)
+                if packet is None:
+                    continue
             if packet is None:
                 break
             self._out.append(bytes(packet))
             self._out_bytes += len(packet)
             self.packets_to_phone += 1
             self.empty_segments += len(packet) == 36
+
+    def _granted_packet(self, connection: TcpConnection) -> bytes | None:
+        first = self.session.egress.headers_length
+        limit = min(connection.send_room, self.session.settings.max_packet_length - first)
+        if not limit:
+            self.session.egress.granted = None
+            return None
+        client = self._clients[connection]
+        assert isinstance(client, Offering), "a turn without an offer"
+        data, more = client.turn_came(connection, limit)
+        buffer = memoryview(bytearray(first) + data)
+        packet = bytes(buffer[: self.session.send_at_once(connection, buffer, len(data))])
+        if more and connection.send_room:
+            self.session.offer(connection, more)
+        return packet
 
     def _begin_transfers(self) -> None:
         ways = ("in", "out") if self._last_way == "out" else ("out", "in")

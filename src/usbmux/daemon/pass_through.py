@@ -77,8 +77,8 @@ class PassThrough:
         """Whether what there is to read ends."""
         self._waits_for_turn = False
         """Whether there was something to read, and others went first."""
-        self._usual_input = 1
-        """Bytes of the packet that went to the phone last."""
+        self._usual_input = packet_size
+        """Bytes of the packet that went to the phone last; before the first one it is thought to be a long one."""
         self._wants_room = False
         self._input_ended = False
         self._deaf = False

@@ -122,7 +122,7 @@ class Egress:
     def pass_by(self, connection: TcpConnection, buffer: memoryview, count: int) -> int:
         """See `MuxSession.send_at_once`."""
         is_granted = self.granted is connection
-        may_pass = is_granted or not self.may_have_packet
+        may_pass = is_granted or not (self.may_have_packet or self.granted)
         if not may_pass or not 0 < count <= self._encoder.max_payload or connection.queue.length:
             raise LocalProtocolError(f"{connection}: {count} bytes cannot be sent at once")
         seq = connection.send_now(count)

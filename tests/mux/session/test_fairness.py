@@ -64,13 +64,36 @@ class Sender:
             self.link.send(connection, PLENTY[: min(room, self.cut)])
 
 
+class Offerer:
+    """A client that has data without end, at most `cut` bytes at once, and keeps it until its turn."""
+
+    def __init__(self, link: TimedLink, cut: int) -> None:
+        self.link = link
+        self.cut = cut
+        self.usual = MuxSettings().max_packet_length
+
+    def established(self, connection: TcpConnection) -> None:
+        self.room_opened(connection)
+
+    def received(self, connection: TcpConnection, count: int) -> None:
+        raise AssertionError("nobody sends to a sender")
+
+    def room_opened(self, connection: TcpConnection) -> None:
+        self.link.offer(connection, self.usual)
+
+    def turn_came(self, connection: TcpConnection, limit: int) -> tuple[bytes, int]:
+        self.usual = min(limit, self.cut)
+        return PLENTY[: self.usual], self.usual
+
+
 class Talker:
     """A client that sends 64 bytes now and then, and sees how long they take to the phone's service."""
 
-    def __init__(self, link: TimedLink, sink: Sink, rng: random.Random) -> None:
+    def __init__(self, link: TimedLink, sink: Sink, rng: random.Random, *, offers: bool) -> None:
         self.link = link
         self.sink = sink
         self.rng = rng
+        self.offers = offers
         self.sent = 0
         self.times_s: list[float] = []
 
@@ -83,10 +106,16 @@ class Talker:
     def room_opened(self, connection: TcpConnection) -> None:
         raise AssertionError("it sends too little to fill a window")
 
+    def turn_came(self, connection: TcpConnection, limit: int) -> tuple[bytes, int]:
+        return bytes(64), 0
+
     def talk(self, connection: TcpConnection) -> None:
         began = self.link.now
         self.sent += 64
-        self.link.send(connection, bytes(64))
+        if self.offers:
+            self.link.offer(connection, 64)
+        else:
+            self.link.send(connection, bytes(64))
 
         def look() -> None:
             if self.sink.counts.get(connection.local_port, 0) < self.sent:
@@ -118,17 +147,18 @@ class Taker:
         raise AssertionError("it sends too little to fill a window")
 
 
+@pytest.mark.parametrize("offers", [False, True])
 @pytest.mark.parametrize("bulk_senders", [1, 3])
 @pytest.mark.parametrize("acknowledge", ["delivered", "received"])
 def test_fairness_bulk_beside_63_that_send_little_costs_them_less_than_two_packet_times(
-    acknowledge: str, bulk_senders: int
+    acknowledge: str, bulk_senders: int, offers: bool
 ) -> None:
     sink, rng = Sink(), random.Random(1)
     options = PhoneOptions(initial_sequence=0, acknowledge="received" if acknowledge == "received" else "delivered")
     link = TimedLink({SINK: sink}, rate=RATE, transfer_s=TRANSFER_S, options=options)
-    talkers = [Talker(link, sink, rng) for _ in range(63)]
+    talkers = [Talker(link, sink, rng, offers=offers) for _ in range(63)]
     for _ in range(bulk_senders):
-        link.connect(SINK, Sender(link, 65536))
+        link.connect(SINK, (Offerer if offers else Sender)(link, 65536))
     for talker in talkers:
         link.connect(SINK, talker)
 
@@ -140,11 +170,12 @@ def test_fairness_bulk_beside_63_that_send_little_costs_them_less_than_two_packe
     assert link.violations == []
 
 
-def test_fairness_senders_of_different_sizes_get_the_same_share() -> None:
+@pytest.mark.parametrize("kind", [Sender, Offerer])
+def test_fairness_senders_of_different_sizes_get_the_same_share(kind: type[Sender | Offerer]) -> None:
     sink = Sink()
     link = TimedLink({SINK: sink}, rate=RATE, transfer_s=TRANSFER_S)
     for cut in (100, 1000, 4000, 16000, 49000, 65536, 131072, 131072):
-        link.connect(SINK, Sender(link, cut))
+        link.connect(SINK, kind(link, cut))
 
     link.run_until(lambda: sum(sink.counts.values()) > 40_000_000, 5)
 
