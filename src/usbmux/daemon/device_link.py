@@ -282,8 +282,10 @@ class DeviceLink:
                 if (packet := session.packet_to_send(now)) is not None:
                     self.pipe.write(packet)
                 elif (connection := session.egress.granted) is not None:
-                    self.handlers[connection].stream_turn_came()
-                    session.egress.granted = None
+                    try:
+                        self.handlers[connection].stream_turn_came()
+                    finally:
+                        session.egress.granted = None
                     if session.waiting_events:
                         self._hand_out(now)
                 else:

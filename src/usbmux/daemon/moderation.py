@@ -1,9 +1,9 @@
-"""How far apart the turns of the loop are kept while a stream comes from a phone.
+"""The pauses of the loop while a stream comes from a phone.
 
-On USB 2 a packet comes every few hundred microseconds, and is a turn of the loop of its own. Most of what a turn takes,
-from waking up to the acknowledgement, is the same for ten packets. So turns are kept apart as network cards keep their
-interrupts apart, but only while nobody can be waiting for what is held up: while much comes from phones, nothing goes
-to them, and nobody asks for anything.
+A packet comes every few hundred microseconds on USB 2, and is a turn of the loop of its own. Most of what a turn takes,
+from waking up to the acknowledgement, is the same for ten packets. So the loop pauses between turns, as network cards
+keep their interrupts apart, but only while nobody can be waiting for what is held up: while much comes from phones,
+nothing goes to them, and nobody asks for anything.
 """
 
 import time
