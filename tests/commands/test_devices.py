@@ -15,6 +15,8 @@ from usbmux.commands.devices import watch_devices
 from usbmux.commands.exits import LONGEST_WAIT_S
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.relay.scripted_daemon import ScriptedDaemon
 
 pytestmark = pytest.mark.slow
@@ -134,6 +136,20 @@ async def test_watch_interrupted_exits_130_without_words(daemon: ScriptedDaemon)
         program.send_signal(signal.SIGINT)
         _, stderr = await program.communicate()
         assert (program.returncode, stderr) == (130, b"")
+
+
+@pytest.mark.asyncio
+async def test_watch_interrupted_while_a_class_is_made_exits_130(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is an interrupt inside of code in a string, as when what reads a property list is being imported."""
+    tmp_path.joinpath("sitecustomize.py").write_text(
+        "from usbmux.client.watch import Watch\n"
+        "Watch.wait_event = lambda watch, timeout_s: exec('raise KeyboardInterrupt')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), *filter(None, (os.environ.get("PYTHONPATH"),)))))
+    outcome = await run(USBMUX, "watch")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (130, b"", "")
 
 
 def test_watch_never_waits_long_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
