@@ -11,6 +11,7 @@ from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError
 from usbmux.mux.packet import MuxProtocol, Version, encode_v1
 from usbmux.mux.settings import MuxSettings
+from usbmux.usb.drain import Drain
 from usbmux.usb.pipe import BulkPipe, PipeReceiver, UsbDeviceInfo
 
 pytestmark = pytest.mark.asyncio
@@ -23,6 +24,7 @@ class SlowPipe:
 
     def __init__(self) -> None:
         self.info = UsbDeviceInfo("00008030-001A2B3C4D5E6F01", 0x12A8, 1, 480_000_000, "1-1")
+        self.drain = Drain()
         self.may_close = asyncio.Event()
         self.is_closed = False
         self.receiver: PipeReceiver | None = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.daemon.conftest import Serve
+    from usbmux.usb.drain import Drain
 
 STREAM = 256 * 1024
 WINDOW = 131_072
@@ -264,7 +265,7 @@ class Recorder(Moderation):
 
     def __init__(self) -> None:
         super().__init__()
-        self.taken = self.begun = 0
+        self.taken = self.begun = self.uploaded = 0
         self.behind = 0
         self.ended_with = ""
         self.made.append(self)
@@ -277,6 +278,10 @@ class Recorder(Moderation):
     def begin_anew(self) -> None:
         self.begun += 1
         self.ended_with = "anew"
+
+    def went(self, count: int, drain: Drain) -> None:
+        assert drain.in_flight == 0, "nothing is known of simulated phones"
+        self.uploaded += count
 
     def client_fell_behind(self) -> None:
         self.behind += 1
@@ -299,18 +304,24 @@ async def test_daemon_tells_what_comes_from_a_phone(serve: Serve, recorded: list
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("what", ["payload", "request", "newcomer"])
+async def test_daemon_tells_what_goes_to_a_phone(serve: Serve, recorded: list[Recorder]) -> None:
+    harness = await serve(SimulatedPhone(UDID, ports={9: discard}))
+    client = await harness.stream(9)
+    await client.send(bytes(100_000))
+    await until(lambda: recorded[0].uploaded == 100_000)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("what", ["request", "newcomer"])
 async def test_daemon_tells_that_somebody_may_wait_for_an_answer(
     serve: Serve, recorded: list[Recorder], what: str
 ) -> None:
-    harness = await serve(SimulatedPhone(UDID, ports={9: discard}))
-    stream, kept = await harness.stream(9), await harness.client()
+    harness = await serve(SimulatedPhone(UDID))
+    kept = await harness.client()
     await kept.request({"MessageType": "ReadBUID"})
     before = recorded[0].begun
 
     match what:
-        case "payload":
-            await stream.send(b"x")
         case "request":
             await kept.send(encode({"MessageType": "ReadBUID"}))
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -228,3 +229,53 @@ async def test_endpoint_ran_low_below_the_bound_the_bound_stays() -> None:
     writer.collect()
 
     assert limit.bytes == 1000
+
+
+@pytest.mark.asyncio
+async def test_rate_is_known_what_is_gone_does_not_count_until_there_is_nothing_to_do() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    limit = WriteLimit(SpareMemory(2000), least=1000, most=1500, step=500)
+    writer = BulkWriter(endpoint, events, limit, max_packet_size=512, slots=4)
+    writer.start()
+    writer.drain.want(True)
+    writer.drain.rate = 1e9  # whatever it does, it should have done more
+    for _ in range(2):
+        writer.write(bytes(700))
+    assert not writer.has_free_slot()
+    for _ in range(2):
+        endpoint.submitted[0].end(TransferStatus.COMPLETED)
+        writer.collect()
+        writer.drain.awaited_since = math.inf
+        writer.write(bytes(700))
+    assert limit.bytes == 1500
+
+    writer.write(bytes(700))
+
+    assert (writer.drain.in_flight, writer.drain.gone) == (2100, 699)
+    assert writer.has_free_slot()
+    for _ in range(3):
+        endpoint.submitted[0].end(TransferStatus.COMPLETED)
+    writer.collect()
+    assert limit.bytes == 1000
+
+
+@pytest.mark.asyncio
+async def test_nobody_wants_to_know_how_fast_it_is_the_limit_does_not_follow_any_more() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    limit = WriteLimit(SpareMemory(2000), least=1000, most=1500, step=500)
+    writer = BulkWriter(endpoint, events, limit, max_packet_size=512, slots=4)
+    writer.start()
+    writer.drain.want(True)
+    writer.drain.rate = 1e9
+    for _ in range(2):
+        writer.write(bytes(700))
+    endpoint.submitted[0].end(TransferStatus.COMPLETED)
+    writer.collect()
+    assert limit.bytes == 1500
+
+    writer.drain.want(False)
+    writer.write(bytes(700))
+    endpoint.submitted[0].end(TransferStatus.COMPLETED)
+    writer.collect()
+
+    assert (limit.bytes, limit.followed) == (1000, 0.0)

@@ -1,3 +1,5 @@
+import pytest
+
 from usbmux.usb.spare_memory import SpareMemory
 from usbmux.usb.write_limit import WriteLimit
 
@@ -86,3 +88,56 @@ def test_sunk_or_closed_what_was_borrowed_is_given_back() -> None:
     limit.close()
 
     assert spare.borrow(2 * STEP)
+
+
+FAST = 120 / 0.00025
+"""So fast that 120 bytes go out while we wake up."""
+
+
+def test_rate_is_known_the_limit_is_no_lower_than_what_goes_out_while_we_wake_up() -> None:
+    limit = limit_of(SpareMemory(1000))
+
+    limit.follow(FAST)
+    for _ in range(3 * LOOKS):
+        limit.reopened(90)
+
+    assert (limit.bytes, limit.leaves_out_gone, limit.followed) == (LEAST + 120, True, FAST)
+
+
+def test_rate_is_huge_the_limit_is_its_most() -> None:
+    limit = limit_of(SpareMemory(1000))
+    limit.follow(1e12)
+    assert limit.bytes == MOST
+
+
+def test_rate_is_not_known_any_more_what_rose_because_of_it_sinks() -> None:
+    spare = SpareMemory(1000)
+    limit = limit_of(spare)
+    limit.reopened(0)
+    limit.follow(FAST)
+
+    limit.follow_no_more()
+
+    assert (limit.bytes, limit.leaves_out_gone, limit.followed) == (LEAST + STEP, False, 0.0)
+    assert spare.borrow(1000 - STEP)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(LEAST - 1, (LEAST, False)), (LEAST, (LEAST, True)), (LEAST + 120, (LEAST + 120, True))],
+)
+def test_spare_memory_is_short_it_follows_as_far_as_there_is_some(size: int, expected: tuple[int, bool]) -> None:
+    limit = limit_of(SpareMemory(size))
+    limit.follow(FAST)
+    assert (limit.bytes, limit.leaves_out_gone) == expected
+
+
+def test_closed_while_it_follows_all_is_given_back() -> None:
+    spare = SpareMemory(1000)
+    limit = limit_of(spare)
+    limit.follow(FAST)
+    limit.reopened(0)
+
+    limit.close()
+
+    assert spare.borrow(1000)

@@ -65,6 +65,7 @@ class _TracedPipe:
         self._tap: Final = hub.tap(pipe.info)
         self.has_free_slot: Final = pipe.has_free_slot  # asked for every packet, so without a call in between
         self.free_buffer: Final = pipe.free_buffer
+        self.drain: Final = pipe.drain
         self.write: Callable[[bytes], None] = pipe.write  # nor these, while nobody listens
         self.write_buffer: Callable[[int], None] = pipe.write_buffer
         self._tap.changed = self._choose_write

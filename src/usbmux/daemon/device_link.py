@@ -145,7 +145,7 @@ class DeviceStream:
             return None
         if count := sock.recv_into(buffer[egress.headers_length :], limit):
             pipe.write_buffer(session.send_at_once(self.connection, buffer, count))
-            link.moderation.begin_anew()
+            link.moderation.went(count, pipe.drain)
         return count
 
     def offer(self, count: int) -> None:

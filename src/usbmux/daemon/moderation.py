@@ -1,17 +1,23 @@
-"""The pauses of the loop while a stream comes from a phone.
+"""The pauses of the loop while a stream comes from a phone, or goes to one.
 
 A packet comes every few hundred microseconds on USB 2, and is a turn of the loop of its own. Most of what a turn takes,
 from waking up to the acknowledgement, is the same for ten packets. So the loop pauses between turns, as network cards
 keep their interrupts apart, but only while nobody can be waiting for what is held up: while much comes from phones,
-nothing goes to them, and nobody asks for anything.
+nothing goes to them, and nobody asks for anything. Or much goes to one phone, and nothing comes: see `UploadPause`.
 """
 
 import time
 from collections.abc import Callable
 from typing import Final
 
+from usbmux.daemon.short_sleep import ShortSleep
+from usbmux.daemon.upload_pause import UploadPause
+from usbmux.usb.drain import Drain
+
 _STREAM: Final = 256 * 1024
 """Bytes in which nothing went to a phone, after which it is a stream and no answer to somebody's next question."""
+_UPLOAD_REST: Final = 64 << 20
+"""Bytes of an upload for which it is let be, if pauses have been in vain."""
 _SILENCE_S: Final = 0.02
 """What comes after a longer one is a new stream."""
 _SHARE: Final = 1 / 32
@@ -22,10 +28,6 @@ _SELDOM_S: Final = 0.004
 """If something comes no more often, nothing would come together."""
 _LEAST_S: Final = 0.00005
 """The shortest: a phone that brings a batch sooner keeps us awake anyhow."""
-_LEAST_ASKED_S: Final = 0.000001
-"""What the system is asked for if it takes as long as we want anyhow; nothing at all would be no sleep."""
-_LONGEST_OVERSHOOT_S: Final = 0.0015
-"""If the system takes longer to wake us, something else had the processor, and the turn is not judged."""
 _WINDOW: Final = 131_072
 """Ours, for each connection."""
 _HALF_A_WINDOW: Final = 65_536
@@ -56,7 +58,14 @@ class Moderation:
 
     def __init__(self, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
         self._now: Final = now
-        self._sleep: Final = sleep
+        self._sleep: Final = ShortSleep(now, sleep)
+        self._upload_pause: Final = UploadPause()
+        self._uploaded = 0
+        """Bytes to one phone since anything else was moved or asked for."""
+        self._is_upload = False
+        """Whether there were enough of them when we last were asked for a pause."""
+        self._drain: Drain | None = None
+        """Of that phone."""
         self._came = 0
         """Bytes of the stream."""
         self._came_before = 0
@@ -66,8 +75,6 @@ class Moderation:
         """When the stream began to be one, and when we last were asked for a pause."""
         self._came_at = self._came_at_before = 0.0
         """When the last turn began that brought something, and the one before it."""
-        self._slept_s = self._overshoot_s = 0.0
-        """How long we have slept before this turn, and by how much longer than asked for it usually is."""
         self._is_judged = False
         """Whether this turn comes after a pause that was as long as it should be."""
         self._pause_s = 0.0
@@ -94,6 +101,7 @@ class Moderation:
             packet: How many of them in one packet.
             now: When they came.
         """
+        self._uploaded = 0
         self._came += count
         if count > self._most:
             self._most = count
@@ -101,9 +109,18 @@ class Moderation:
             self._packet = packet
         self._came_at = now
 
+    def went(self, count: int, drain: Drain) -> None:
+        """So many bytes of payload were handed to the pipe of a phone."""
+        if drain is not self._drain:
+            self._uploaded, self._drain = 0, drain
+        self._uploaded += count
+        if self._came:
+            self._came = self._packet = 0
+            self._is_stream = False
+
     def begin_anew(self) -> None:
-        """Payload went to a phone, or somebody asked for something."""
-        self._came = self._packet = 0
+        """Something was queued for a phone, or somebody asked for something."""
+        self._uploaded = self._came = self._packet = 0
         self._is_stream = False
 
     def client_fell_behind(self) -> None:
@@ -120,6 +137,11 @@ class Moderation:
         Returns:
             For how many seconds it was meant to be.
         """
+        if self._uploaded >= _STREAM:
+            return self._pause_upload()
+        if self._is_upload:
+            self._is_upload = False
+            self._upload_pause.end()
         if self._came < _STREAM:
             return 0.0
         if not self._is_ours and self._is_stream:
@@ -141,22 +163,28 @@ class Moderation:
         self._end_turn(now)
         return self._sleep_for(min(self._pause_s, longest), now) if self._pause_s else 0.0
 
+    def _pause_upload(self) -> float:
+        assert self._drain is not None
+        self._is_upload = True
+        now = self._now()
+        if length_s := self._upload_pause.length(self._drain, self._uploaded, now):
+            asked_s = self._sleep(length_s, now)
+            self._upload_pause.slept(was_as_usual=self._sleep.was_as_usual)
+            return asked_s
+        if self._upload_pause.is_in_vain:
+            self._uploaded = -_UPLOAD_REST
+        return 0.0
+
     def _end_turn(self, now: float) -> None:
         self._looked = now
         self._came_at_before = self._came_at
         self._came_before, self._most, self._ran_low = self._came, 0, False
         self._is_judged = False
 
-    def _sleep_for(self, wanted: float, now: float) -> float:
-        asked = max(wanted - self._overshoot_s, _LEAST_ASKED_S)
-        self._sleep(asked)
-        self._looked = self._now()
-        self._slept_s = self._looked - now
-        overshoot = self._slept_s - asked
-        if overshoot < _LONGEST_OVERSHOOT_S:
-            self._overshoot_s += (overshoot - self._overshoot_s) / 8
-            self._is_judged = True
-        return asked
+    def _sleep_for(self, wanted_s: float, now: float) -> float:
+        asked_s = self._sleep(wanted_s, now)
+        self._looked, self._is_judged = self._sleep.ended_at, self._sleep.was_as_usual
+        return asked_s
 
     def _begin(self, now: float) -> None:
         self._is_stream, self._is_judged = True, False
@@ -176,7 +204,7 @@ class Moderation:
             return
         # What came while the turn before it lasted was left for this one, and only its end tells the phone, which sends
         # whole packets: there must be room for the one under way and for the next.
-        on_its_way = self._usual_batch / self._usual_cycle_s * (self._slept_s + 2 * turn_s)
+        on_its_way = self._usual_batch / self._usual_cycle_s * (self._sleep.took_s + 2 * turn_s)
         packets = on_its_way * _MARGIN // self._packet + 2
         if packets * self._packet <= _WINDOW and not self._ran_low:
             self._pause_s = min(self._pause_s * self._growth, longest)

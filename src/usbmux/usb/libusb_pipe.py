@@ -77,7 +77,7 @@ class TransferSizes:
     writes: int = 32
     """Number of writes in flight."""
     write_bytes: int = MAX_WRITE_BYTES
-    """No further write begins while as many bytes are in flight."""
+    """No further write begins while as many bytes are in flight; see also `WriteLimit`."""
 
     def __post_init__(self) -> None:
         if self.reads < 1 or self.writes < 2 or self.write_bytes < 1:
@@ -111,6 +111,7 @@ class LibusbPipe:
         self._writer = BulkWriter(endpoint_out, self, limit, max_packet_size=mux.max_packet_size, slots=sizes.writes)
         # Each packet needs both, so without a call in between; see `BulkPipe`.
         self.has_free_slot: Final = self._writer.has_free_slot
+        self.drain: Final = self._writer.drain
         self.write: Final = self._writer.write
         self.free_buffer: Final = self._writer.free_buffer
         self.write_buffer: Final = self._writer.write_buffer

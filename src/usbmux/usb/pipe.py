@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from usbmux.errors import UsbError
+from usbmux.usb.drain import Drain
 from usbmux.values import frozen
 
 MAX_WRITE_BYTES: Final = 49152
 """A pipe takes no further packet while as many bytes are in flight. So at most two of the longest packets are ahead of
-an urgent one, and the endpoint still has its next transfer when one ends."""
+an urgent one, and the endpoint still has its next transfer when one ends. For more see `WriteLimit`."""
 
 
 @frozen
@@ -74,6 +75,10 @@ class BulkPipe(Protocol):
     @property
     def info(self) -> UsbDeviceInfo:
         """Who this is."""
+
+    @property
+    def drain(self) -> Drain:
+        """How fast what was written goes out; to be looked at. Never known where it does not go out by itself."""
 
     def start(self, receiver: PipeReceiver) -> None:
         """Begin to read. Call once, before anything is written.

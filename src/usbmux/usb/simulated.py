@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from usbmux.errors import LocalProtocolError, UsbAccessError, UsbDisconnectedError, UsbError
+from usbmux.usb.drain import Drain
 from usbmux.usb.pipe import BUFFER_SIZE, MAX_WRITE_BYTES, BulkPipe, BusListener, PipeReceiver, UsbDeviceInfo
 
 _BUS_NUMBER: Final = 1
@@ -57,6 +58,8 @@ class SimulatedPipe:
         self._function = function
         self._info = info
         self._slots = slots
+        self.drain: Final = Drain()
+        """Nothing is ever known: who lives in our loop takes nothing while we sleep."""
         self._zero_length_packets = zero_length_packets
         self._released = released
         self._loop = asyncio.get_running_loop()

@@ -5,6 +5,8 @@ from typing import Final
 from usbmux.usb.spare_memory import SpareMemory
 
 _LOOKS: Final = 32
+_LEAD_S: Final = 0.00025
+"""What an endpoint must have left to do while we wake up and hand over the next packet."""
 
 
 class WriteLimit:
@@ -14,6 +16,9 @@ class WriteLimit:
     runs dry before we are awake again. How much is enough depends on the phone, on this computer and on what else it
     does, so it is found out. If the endpoint ran dry while more was waiting, the bound rises; by what was always left
     it sinks, for that would not have been missed. Linux's byte queue limits do the same in front of network cards.
+
+    Once it is known how fast the endpoint is, the bound is never below what it carries while we wake up, and what has
+    gone out of the write on the wire does not count, as long as there is memory to borrow for that.
 
     Args:
         least: Where it begins, in bytes, and never below.
@@ -25,8 +30,15 @@ class WriteLimit:
     def __init__(self, spare: SpareMemory, *, least: int, most: int, step: int) -> None:
         self.bytes = least
         """While as many are in flight, nothing more is handed over."""
+        self.followed = 0.0
+        """The rate that was told last; 0 for none."""
+        self.leaves_out_gone = False
+        """Whether bytes that have gone out do not count, though their write has not ended."""
         self._spare = spare
         self._least = least
+        self._floor = least
+        self._risen = 0
+        """By how much because of the rate."""
         self._most = most
         self._step = step
         self._looks, self._least_left = 0, most
@@ -34,21 +46,46 @@ class WriteLimit:
     def reopened(self, left: int) -> None:
         """The bound had been reached, and now only `left` bytes are in flight."""
         if not left:
-            more = min(self._step, self._most - self.bytes)
-            if self._spare.borrow(more):
-                self.bytes += more
+            self._rise(min(self._step, self._most - self.bytes))
             self._looks, self._least_left = 0, self._most
             return
         self._least_left = min(self._least_left, left)
         self._looks += 1
         if self._looks == _LOOKS:
-            self._sink(min(self._least_left, self.bytes - self._least))
+            self._sink(min(self._least_left, self.bytes - self._floor))
             self._looks, self._least_left = 0, self._most
+
+    def follow(self, rate: float) -> None:
+        """The endpoint is busy, and carries so many bytes per second."""
+        self.followed = rate
+        self._floor = min(self._least + int(rate * _LEAD_S), self._most)
+        if not self.leaves_out_gone:
+            self.leaves_out_gone = self._spare.borrow(self._least)
+        if (count := self._floor - self.bytes) > 0 and self._rise(count):
+            self._risen += count
+
+    def follow_no_more(self) -> None:
+        """The endpoint has nothing to do, or it is not known any more how fast it is."""
+        self.followed = 0.0
+        self._floor = self._least
+        if self.leaves_out_gone:
+            self.leaves_out_gone = False
+            self._spare.give_back(self._least)
+        self._sink(min(self._risen, self.bytes - self._least))
+        self._risen = 0
 
     def close(self) -> None:
         """Return what was borrowed."""
+        self.follow_no_more()
         self._sink(self.bytes - self._least)
 
+    def _rise(self, count: int) -> bool:
+        if not self._spare.borrow(count):
+            return False
+        self.bytes += count
+        return True
+
     def _sink(self, count: int) -> None:
-        self.bytes -= count
-        self._spare.give_back(count)
+        if count > 0:
+            self.bytes -= count
+            self._spare.give_back(count)
