@@ -36,9 +36,6 @@ class Events:
     def ran_low(self) -> None:
         self.low += 1
 
-    def slot_freed(self) -> None:
-        raise NotImplementedError
-
     def read_stalled(self) -> None:
         self.stalls += 1
 

@@ -81,9 +81,6 @@ class PipeEvents(Protocol):
     def ran_low(self) -> None:
         """Half of the reads or more had ended when somebody looked: the phone has had to wait, or soon would."""
 
-    def slot_freed(self) -> None:
-        """A write ended after there was no free slot."""
-
     def read_stalled(self) -> None:
         """A read ended in a stall, for the first time since one ended well."""
 

@@ -116,10 +116,14 @@ class BulkWriter:
         self._limit.close()
         self._endpoint.close()
 
-    def collect(self) -> None:
-        """Look after the writes that have ended meanwhile."""
+    def collect(self) -> bool:
+        """Look after the writes that have ended meanwhile.
+
+        Returns:
+            Whether a slot is free again after there was none.
+        """
         if not self._endpoint.ended:
-            return
+            return False
         had_free_slot, drain, limit = self._has_free_slot, self.drain, self._limit
         ended = self._endpoint.take_ended()
         count = 0
@@ -139,8 +143,7 @@ class BulkWriter:
         if not had_free_slot and left < limit.bytes:
             limit.reopened(left)
         self._count_slots()
-        if not had_free_slot and self._has_free_slot:
-            self._events.slot_freed()
+        return not had_free_slot and self._has_free_slot
 
     def _follow(self, had_free_slot: bool) -> None:
         """Let the limit be what the rate wants, as long as that is known."""

@@ -148,11 +148,6 @@ class LibusbPipe:
         if self._state is PipeState.RUNNING and self._receiver is not None:
             self._receiver.ran_low()
 
-    def slot_freed(self) -> None:
-        """A write ended after there was no free slot."""
-        if self._state is PipeState.RUNNING and self._receiver is not None:
-            self._receiver.slot_freed()
-
     def read_stalled(self) -> None:
         """A read ended in a stall: heal the endpoint."""
         if self._state is not PipeState.RUNNING:
@@ -171,11 +166,17 @@ class LibusbPipe:
     def _collect(self) -> None:
         if self._state is PipeState.RUNNING and self._sleep.has_slept():
             self._end(PipeState.LOST, UsbDisconnectedError("the machine slept, and the phone may have forgotten us"))
-        # Writes first: their slots are free then for what the reads bring about.
+        # Writes first: their slots are free then for what the reads bring about, above all acknowledgements. Only what
+        # these leave is for those that waited for a slot.
+        is_slot_freed = False
         try:
-            self._writer.collect()
+            is_slot_freed = self._writer.collect()
         finally:
-            self._reader.collect()
+            try:
+                self._reader.collect()
+            finally:
+                if is_slot_freed and self._receiver is not None and self._writer.has_free_slot():
+                    self._receiver.slot_freed()
 
     def _end(self, state: PipeState, error: UsbError | None) -> None:
         self._set_state(state)

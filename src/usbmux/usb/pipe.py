@@ -59,7 +59,8 @@ class PipeReceiver(Protocol):
     def slot_freed(self) -> None:
         """A bulk OUT transfer completed after the pipe had no free slot; now it has one.
 
-        Comes once after each `BulkPipe.write` that took the last slot, unless the pipe ends before.
+        Comes once after each `BulkPipe.write` that took the last slot, unless the pipe ends before. What ended together
+        with that transfer is told of before; if a call of that takes the slot again, this comes for that one only.
         """
 
     def pipe_lost(self, error: UsbError | None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
@@ -102,6 +102,40 @@ async def test_started_all_slots_taken_write_is_refused_until_slot_freed(
 
     assert received.slots_freed == 1
     await until(lambda: [data for data, _ in phone.written] == [bytes([number]) for number in range(slots)])
+
+
+class Answering(Received):
+    """Writes a packet when data comes, and another one when there is a slot."""
+
+    def __init__(self, pipe: BulkPipe) -> None:
+        super().__init__()
+        self._pipe = pipe
+
+    def data_received(self, pieces: Sequence[bytes | memoryview]) -> None:
+        super().data_received(pieces)
+        self._pipe.write(b"answer")
+
+    def slot_freed(self) -> None:
+        super().slot_freed()
+        self._pipe.write(b"waited")
+
+
+@pytest.mark.asyncio
+async def test_started_writes_end_as_data_comes_the_slots_are_first_for_what_the_data_brings_about(
+    pipe: BulkPipe, phone: UsbfsDevice
+) -> None:
+    answering = Answering(pipe)
+    pipe.start(answering)
+    phone.holds_writes = True
+    pipe.write(bytes(TransferSizes().write_bytes))
+    assert not pipe.has_free_slot()
+    await until(lambda: len(phone.writes_held) == 1)
+
+    phone.release_writes()
+    phone.send(b"question")
+
+    await until(lambda: len(phone.written) == 3)
+    assert [data for data, _ in phone.written[1:]] == [b"answer", b"waited"]
 
 
 @pytest.mark.asyncio
