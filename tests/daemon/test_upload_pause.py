@@ -26,8 +26,8 @@ class Upload:
 
     def __init__(self, moderation: Moderation | None, clock: Clock, *, rate: float, connections: int = 1) -> None:
         self.turns = self.moved = 0
-        self.drain = Drain()
-        self.limit = WriteLimit(SpareMemory(), least=LEAST, most=4 * LEAST, step=LEAST // 2)
+        self.limit = WriteLimit(SpareMemory(), least=LEAST, most=4 * LEAST, step=LEAST // 2, now=clock)
+        self.drain = self.limit.drain
         self.dry_s = 0.0
         self.longest_ahead_s = 0.0
         self._moderation = moderation
@@ -57,14 +57,10 @@ class Upload:
         while count := self._next_packet():
             self._clock.now += packet_s
             self._write(count)
-        self._was_full = self._unsent >= self.limit.bytes
-
-    @property
-    def _unsent(self) -> int:
-        return self.drain.in_flight - (self.drain.gone if self.limit.leaves_out_gone else 0)
+        self._was_full = self.limit.is_reached()
 
     def _next_packet(self) -> int:
-        return min(PACKET, self._window - self.drain.in_flight) if self._unsent < self.limit.bytes else 0
+        return 0 if self.limit.is_reached() else min(PACKET, self._window - self.drain.in_flight)
 
     def _write(self, count: int) -> None:
         dry_at = self._begun_at + sum(self._writes) / self._rate
@@ -79,21 +75,13 @@ class Upload:
             self._moderation.went(count, self.drain)
 
     def _collect(self) -> None:
-        """As `BulkWriter` does."""
         ended = 0
         while self._writes and self._begun_at + self._writes[0] / self._rate <= self._clock.now + 1e-9:
             length = self._writes.pop(0)
             self._begun_at += length / self._rate
             ended += length
         if ended:
-            self.drain.ended(ended, self._clock.now)
-            if self.drain.in_flight and self.drain.is_wanted:
-                if self.drain.rate != self.limit.followed:
-                    self.limit.follow(self.drain.rate)
-            elif self.limit.followed:
-                self.limit.follow_no_more()
-            if self._was_full and self._unsent < self.limit.bytes:
-                self.limit.reopened(self._unsent)
+            self.limit.ended(ended, was_full=self._was_full)
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ class Bench:
 
     def _port(self, phone: PluggedPhone) -> str:
         serial = phone.udid.replace("-", "")
-        # While a rule of udev's takes the configuration from a phone, its files may tell nothing.
+        # Once it was not there, though the daemon had attached the phone; perhaps udev's rule was at work.
         look = f"grep -l {serial} /sys/bus/usb/devices/*/serial"
         path = self.guest.run(f"for _ in $(seq 50); do {look} && exit 0; sleep 0.1; done; exit 1").output.strip()
         return path.removeprefix("/sys/bus/usb/devices/").removesuffix("/serial")

@@ -11,12 +11,32 @@ def limit_of(spare: SpareMemory) -> WriteLimit:
     return WriteLimit(spare, least=LEAST, most=MOST, step=STEP)
 
 
+def reopen(limit: WriteLimit, left: int) -> None:
+    """The limit was reached, and now only so much is left."""
+    limit.drain.in_flight = limit.bytes
+    assert limit.is_reached()
+    limit.ended(limit.bytes - left, was_full=True)
+    assert not limit.is_reached()
+
+
+def follow(limit: WriteLimit, rate: float) -> None:
+    """It becomes known how fast the endpoint is."""
+    limit.drain.want(True)
+    limit.drain.rate = rate
+    limit.drain.in_flight = 2
+    limit.ended(1, was_full=False)
+
+
+def have_nothing_to_do(limit: WriteLimit) -> None:
+    limit.ended(limit.drain.in_flight, was_full=False)
+
+
 def test_endpoint_ran_low_the_limit_rises_to_its_most() -> None:
     limit = limit_of(SpareMemory(1000))
     seen = []
 
     for _ in range(7):
-        limit.reopened(0)
+        reopen(limit, 0)
         seen.append(limit.bytes)
 
     assert seen == [150, 200, 250, 300, 350, 350, 350]
@@ -24,10 +44,10 @@ def test_endpoint_ran_low_the_limit_rises_to_its_most() -> None:
 
 def test_something_was_left_the_limit_stays() -> None:
     limit = limit_of(SpareMemory(1000))
-    limit.reopened(0)
+    reopen(limit, 0)
 
     for _ in range(LOOKS - 1):
-        limit.reopened(1)
+        reopen(limit, 1)
 
     assert limit.bytes == 150
 
@@ -35,20 +55,20 @@ def test_something_was_left_the_limit_stays() -> None:
 def test_as_much_was_always_left_the_limit_sinks_by_that() -> None:
     limit = limit_of(SpareMemory(1000))
     for _ in range(5):
-        limit.reopened(0)
+        reopen(limit, 0)
 
     for left in [120, 70, *[200] * (LOOKS - 2)]:
-        limit.reopened(left)
+        reopen(limit, left)
 
     assert limit.bytes == 350 - 70
 
 
 def test_more_was_left_than_the_limit_may_sink_it_is_its_least() -> None:
     limit = limit_of(SpareMemory(1000))
-    limit.reopened(0)
+    reopen(limit, 0)
 
     for _ in range(3 * LOOKS):
-        limit.reopened(90)
+        reopen(limit, 90)
 
     assert limit.bytes == LEAST
 
@@ -56,10 +76,10 @@ def test_more_was_left_than_the_limit_may_sink_it_is_its_least() -> None:
 def test_ran_low_in_between_what_was_left_before_does_not_count() -> None:
     limit = limit_of(SpareMemory(1000))
     for _ in range(LOOKS - 1):
-        limit.reopened(90)
+        reopen(limit, 90)
 
-    limit.reopened(0)
-    limit.reopened(90)
+    reopen(limit, 0)
+    reopen(limit, 90)
 
     assert limit.bytes == 150
 
@@ -67,9 +87,9 @@ def test_ran_low_in_between_what_was_left_before_does_not_count() -> None:
 def test_spare_memory_is_lent_out_the_limit_stays() -> None:
     spare = SpareMemory(STEP)
     limit, other = limit_of(spare), limit_of(spare)
-    other.reopened(0)
+    reopen(other, 0)
 
-    limit.reopened(0)
+    reopen(limit, 0)
 
     assert (limit.bytes, other.bytes) == (LEAST, LEAST + STEP)
 
@@ -77,12 +97,12 @@ def test_spare_memory_is_lent_out_the_limit_stays() -> None:
 def test_sunk_or_closed_what_was_borrowed_is_given_back() -> None:
     spare = SpareMemory(2 * STEP)
     limit = limit_of(spare)
-    limit.reopened(0)
-    limit.reopened(0)
+    reopen(limit, 0)
+    reopen(limit, 0)
     assert not spare.borrow(1)
 
     for _ in range(LOOKS):
-        limit.reopened(30)
+        reopen(limit, 30)
     assert spare.borrow(30)
     spare.give_back(30)
     limit.close()
@@ -97,46 +117,47 @@ FAST = 120 / 0.00025
 def test_rate_is_known_the_limit_is_no_lower_than_what_goes_out_while_we_wake_up() -> None:
     limit = limit_of(SpareMemory(1000))
 
-    limit.follow(FAST)
+    follow(limit, FAST)
     for _ in range(3 * LOOKS):
-        limit.reopened(90)
+        reopen(limit, 90)
 
-    assert (limit.bytes, limit.leaves_out_gone, limit.followed) == (LEAST + 120, True, FAST)
+    assert limit.bytes == LEAST + 120
 
 
 def test_rate_is_huge_the_limit_is_its_most() -> None:
     limit = limit_of(SpareMemory(1000))
-    limit.follow(1e12)
+    follow(limit, 1e12)
     assert limit.bytes == MOST
 
 
 def test_rate_is_not_known_any_more_what_rose_because_of_it_sinks() -> None:
     spare = SpareMemory(1000)
     limit = limit_of(spare)
-    limit.reopened(0)
-    limit.follow(FAST)
+    reopen(limit, 0)
+    follow(limit, FAST)
 
-    limit.follow_no_more()
+    have_nothing_to_do(limit)
 
-    assert (limit.bytes, limit.leaves_out_gone, limit.followed) == (LEAST + STEP, False, 0.0)
+    assert limit.bytes == LEAST + STEP
     assert spare.borrow(1000 - STEP)
 
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [(LEAST - 1, (LEAST, False)), (LEAST, (LEAST, True)), (LEAST + 120, (LEAST + 120, True))],
+    [(LEAST - 1, (LEAST, True)), (LEAST, (LEAST, False)), (LEAST + 120, (LEAST + 120, False))],
 )
 def test_spare_memory_is_short_it_follows_as_far_as_there_is_some(size: int, expected: tuple[int, bool]) -> None:
     limit = limit_of(SpareMemory(size))
-    limit.follow(FAST)
-    assert (limit.bytes, limit.leaves_out_gone) == expected
+    follow(limit, FAST)
+    limit.drain.in_flight, limit.drain.gone = limit.bytes, 1
+    assert (limit.bytes, limit.is_reached()) == expected
 
 
 def test_closed_while_it_follows_all_is_given_back() -> None:
     spare = SpareMemory(1000)
     limit = limit_of(spare)
-    limit.follow(FAST)
-    limit.reopened(0)
+    follow(limit, FAST)
+    reopen(limit, 0)
 
     limit.close()
 

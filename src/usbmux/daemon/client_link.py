@@ -118,7 +118,6 @@ class ClientLink:
     @property
     def traffic(self) -> None:
         """See `ClientOwner`: nothing moves yet."""
-        return None
 
     def start(self) -> None:
         """Begin to read requests. Most clients have asked already when they are accepted."""

@@ -15,14 +15,7 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from usbmux.errors import LocalProtocolError
-from usbmux.mux.events import (
-    CloseCause,
-    ConnectionClosed,
-    ConnectionEstablished,
-    DataReceived,
-    Event,
-    SendRoomOpened,
-)
+from usbmux.mux.events import CloseCause, ConnectionClosed, ConnectionEstablished, DataReceived, Event, SendRoomOpened
 from usbmux.mux.segment import ACK, MAX_REASON_LENGTH, RST, SYN, WINDOW_SHIFT, Segment, reset_text, seq_add, seq_diff
 from usbmux.mux.send_buffer import SendBuffer
 from usbmux.mux.settings import MuxSettings

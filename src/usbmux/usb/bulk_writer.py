@@ -1,14 +1,12 @@
 """Writes to a bulk OUT endpoint, in a bounded number of slots."""
 
 import asyncio
-import time
 from mmap import mmap
 from typing import Final
 
 from usbmux.errors import LocalProtocolError, UsbError
 from usbmux.usb.binding import ErrorCode, error_from_code
 from usbmux.usb.bulk import COMPLETED, Endpoint, InFlight, PipeEvents, Transfer, transfer_error
-from usbmux.usb.drain import Drain
 from usbmux.usb.pipe import BUFFER_SIZE
 from usbmux.usb.write_limit import WriteLimit
 
@@ -51,10 +49,8 @@ class BulkWriter:
         self._idle: list[Transfer] = []
         """The last one that became free is used first."""
         self._make_transfers()
-        self.drain: Final = Drain()
+        self.drain: Final = limit.drain
         """Of the writes in flight."""
-        self._gone = 0
-        """Bytes in flight that do not count any more."""
         self._has_free_slot = False
         """Kept up to date by `_count_slots`: it is asked for several times for each packet."""
 
@@ -124,7 +120,7 @@ class BulkWriter:
         """
         if not self._endpoint.ended:
             return False
-        had_free_slot, drain, limit = self._has_free_slot, self.drain, self._limit
+        had_free_slot = self._has_free_slot
         ended = self._endpoint.take_ended()
         count = 0
         for transfer in ended:
@@ -133,45 +129,27 @@ class BulkWriter:
             if (status := transfer.fields.status) != COMPLETED and self._is_running:
                 self._events.transfer_failed(transfer_error(status, _WRITE))
         self._in_flight.ended(len(ended))
-        if drain.is_wanted:
-            drain.ended(count, time.monotonic())
-        else:
-            drain.in_flight -= count
-        if drain.is_wanted or limit.followed:
-            self._follow(had_free_slot)
-        left = drain.in_flight - self._gone
-        if not had_free_slot and left < limit.bytes:
-            limit.reopened(left)
+        self._limit.ended(count, was_full=not had_free_slot)
         self._count_slots()
         return not had_free_slot and self._has_free_slot
 
-    def _follow(self, had_free_slot: bool) -> None:
-        """Let the limit be what the rate wants, as long as that is known."""
-        drain, limit = self.drain, self._limit
-        if drain.is_wanted and (drain.in_flight or not had_free_slot):
-            if drain.rate != limit.followed:
-                limit.follow(drain.rate)
-        elif limit.followed:
-            limit.follow_no_more()
-        self._gone = drain.gone if limit.leaves_out_gone else 0
-
     def _count_slots(self) -> None:
         self._has_free_slot = (
-            self.drain.in_flight - self._gone < self._limit.bytes
+            not self._limit.is_reached()
             and len(self._idle) >= self._slots_per_write
             and self._is_running
             and not self._is_refusing
         )
 
     def _submit(self) -> None:
-        transfer, drain = self._idle.pop(), self.drain
+        transfer = self._idle.pop()
         code = transfer.submit()
         if code == _NOT_SUPPORTED and self._slots_per_write == 1:
             code = self._submit_without_zero_packet(transfer)
         if code:
             self._fail(error_from_code(code, _WRITE))
         else:
-            drain.in_flight += transfer.length
+            self.drain.in_flight += transfer.length
             self._in_flight.count += 1
         if len(self._idle) < self._slots_per_write:
             try:
@@ -181,11 +159,7 @@ class BulkWriter:
         if self._slots_per_write > 1 and self._is_running and self._is_unfinished(transfer.length):
             self._idle[-1].set_length(0)
             self._submit()
-        elif (
-            drain.in_flight - self._gone >= self._limit.bytes
-            or len(self._idle) < self._slots_per_write
-            or not self._is_running
-        ):
+        elif self._limit.is_reached() or len(self._idle) < self._slots_per_write or not self._is_running:
             self._has_free_slot = False
 
     def _is_unfinished(self, length: int) -> bool:

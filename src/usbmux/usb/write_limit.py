@@ -1,7 +1,10 @@
 """How much is handed to an OUT endpoint at once."""
 
+import time
+from collections.abc import Callable
 from typing import Final
 
+from usbmux.usb.drain import Drain
 from usbmux.usb.spare_memory import SpareMemory
 
 _LOOKS: Final = 32
@@ -25,15 +28,21 @@ class WriteLimit:
         most: Never above.
         step: By how much it rises.
         spare: Where to borrow what is more than `least`.
+        now: The clock, in seconds.
     """
 
-    def __init__(self, spare: SpareMemory, *, least: int, most: int, step: int) -> None:
+    def __init__(
+        self, spare: SpareMemory, *, least: int, most: int, step: int, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.bytes = least
         """While as many are in flight, nothing more is handed over."""
-        self.followed = 0.0
-        """The rate that was told last; 0 for none."""
-        self.leaves_out_gone = False
+        self.drain: Final = Drain()
+        """What is in flight; whoever submits a write adds its length."""
+        self._followed = 0.0
+        """The rate that the limit is made for; 0 for none."""
+        self._leaves_out_gone = False
         """Whether bytes that have gone out do not count, though their write has not ended."""
+        self._now = now
         self._spare = spare
         self._least = least
         self._floor = least
@@ -43,7 +52,40 @@ class WriteLimit:
         self._step = step
         self._looks, self._least_left = 0, most
 
-    def reopened(self, left: int) -> None:
+    def is_reached(self) -> bool:
+        """Whether nothing more is to be handed over now."""
+        return self._left() >= self.bytes
+
+    def ended(self, count: int, *, was_full: bool) -> None:
+        """Writes have ended.
+
+        Args:
+            count: How many bytes they had together.
+            was_full: Whether nothing could be handed over before.
+        """
+        drain = self.drain
+        if drain.is_wanted:
+            drain.ended(count, self._now())
+        else:
+            drain.in_flight -= count
+        if drain.is_wanted and (drain.in_flight or was_full):
+            if drain.rate != self._followed:
+                self._follow(drain.rate)
+        elif self._followed:
+            self._follow_no_more()
+        if was_full and (left := self._left()) < self.bytes:
+            self._reopened(left)
+
+    def close(self) -> None:
+        """Return what was borrowed."""
+        self._follow_no_more()
+        self._sink(self.bytes - self._least)
+
+    def _left(self) -> int:
+        drain = self.drain
+        return drain.in_flight - drain.gone if self._leaves_out_gone else drain.in_flight
+
+    def _reopened(self, left: int) -> None:
         """The bound had been reached, and now only `left` bytes are in flight."""
         if not left:
             self._rise(min(self._step, self._most - self.bytes))
@@ -55,29 +97,24 @@ class WriteLimit:
             self._sink(min(self._least_left, self.bytes - self._floor))
             self._looks, self._least_left = 0, self._most
 
-    def follow(self, rate: float) -> None:
+    def _follow(self, rate: float) -> None:
         """The endpoint is busy, and carries so many bytes per second."""
-        self.followed = rate
+        self._followed = rate
         self._floor = min(self._least + int(rate * _LEAD_S), self._most)
-        if not self.leaves_out_gone:
-            self.leaves_out_gone = self._spare.borrow(self._least)
+        if not self._leaves_out_gone:
+            self._leaves_out_gone = self._spare.borrow(self._least)
         if (count := self._floor - self.bytes) > 0 and self._rise(count):
             self._risen += count
 
-    def follow_no_more(self) -> None:
+    def _follow_no_more(self) -> None:
         """The endpoint has nothing to do, or it is not known any more how fast it is."""
-        self.followed = 0.0
+        self._followed = 0.0
         self._floor = self._least
-        if self.leaves_out_gone:
-            self.leaves_out_gone = False
+        if self._leaves_out_gone:
+            self._leaves_out_gone = False
             self._spare.give_back(self._least)
         self._sink(min(self._risen, self.bytes - self._least))
         self._risen = 0
-
-    def close(self) -> None:
-        """Return what was borrowed."""
-        self.follow_no_more()
-        self._sink(self.bytes - self._least)
 
     def _rise(self, count: int) -> bool:
         if not self._spare.borrow(count):
