@@ -95,13 +95,14 @@ class HeldRow:
     name: str
     arguments: tuple[str, ...]
     figures: tuple[Figure, ...]
+    link: Link = UNLIMITED
     pause_s: float = 0.5
     settle_s: float = 0.3
     """After which all is over that the clients have caused."""
 
     def measure(self, stand: Stand, subject: str) -> Measured:
         """MB, and CPU microseconds and wake-ups per second."""
-        with stand.start(subject, UNLIMITED) as daemon:
+        with stand.start(subject, self.link) as daemon:
             run_load(stand.tools, daemon, "connects", "seconds=0.1", "warm=0")
             before = daemon.resident_bytes()
             with HeldClients(stand.tools, daemon, *self.arguments):

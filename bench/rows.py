@@ -92,7 +92,7 @@ def _processes(quick: bool) -> Iterator[Row]:
     all_memory = Figure("memory", "MB", own_target=60, digits=1)
     yield HeldRow("memory-500-listeners", ("connections=0", "listeners=500"), (all_memory,))
     one_window = Figure("more", "MB", own_target=0.3, digits=2)
-    yield HeldRow("memory-slow-reader", ("connections=1", "port=1"), (one_window,))
+    yield HeldRow("memory-slow-reader", ("connections=1", "port=1"), (one_window,), USB_2)
     figures = (Figure("cpu", "us/s", own_target=0, digits=1), Figure("wakes", "/s", own_target=0, digits=1))
     yield HeldRow("idle", ("connections=200",), figures, pause_s=2 if quick else 10, settle_s=_TIMES_OUT_S)
     yield StartRow("start", (Figure("ready", "ms", own_target=250, digits=0),))

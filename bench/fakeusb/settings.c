@@ -15,6 +15,8 @@
 
 #include <stdlib.h>
 
+#define MAX_SUPER 500000000 /* bytes per second of 5 Gbit/s, whose coding takes a fifth */
+
 struct settings settings;
 
 static long number(const char *name, long otherwise)
@@ -28,7 +30,8 @@ void settings_read(void)
     long rate = number("FAKEUSB_RATE", 0);
     settings.in_ns_per_byte = settings.out_ns_per_byte = rate > 0 ? 1e9 / (double)rate : 0;
     settings.is_shared = number("FAKEUSB_SHARED", 0) != 0;
-    settings.speed = settings.is_shared ? LIBUSB_SPEED_HIGH : LIBUSB_SPEED_SUPER;
+    int is_super = rate > 0 && rate <= MAX_SUPER;
+    settings.speed = settings.is_shared ? LIBUSB_SPEED_HIGH : is_super ? LIBUSB_SPEED_SUPER : LIBUSB_SPEED_SUPER_PLUS;
     settings.max_packet = settings.is_shared ? 512 : 1024;
     settings.moderation_ns = (uint64_t)number("FAKEUSB_INTERRUPT", 0);
     settings.segment = (uint32_t)number("FAKEUSB_SEGMENT", 16384);

@@ -10,7 +10,7 @@ import pytest
 from tests.daemon.harness import UDID, Harness, HeldPort, some_bytes, turns
 from usbmux.daemon.client_table import connections_of
 from usbmux.mux.settings import MuxSettings
-from usbmux.testing import PhoneOptions, SimulatedPhone, echo, pattern, source
+from usbmux.testing import PhoneOptions, SimulatedPhone, echo, pattern, phone, source
 
 if TYPE_CHECKING:
     from tests.daemon.conftest import Serve
@@ -52,6 +52,20 @@ async def test_client_does_not_read_no_more_than_a_window_waits_in_the_daemon(se
     assert backlogs(harness) == [WINDOW]
     assert await client.receive_exactly(4 * MEBIBYTE) == bytes(pattern(4 * MEBIBYTE))
     assert backlogs(harness) in ([], [0])
+    await harness.quiet()
+
+
+@pytest.mark.parametrize(("connection_speed", "window"), [(5_000_000_000, 262_144), (10_000_000_000, 524_288)])
+async def test_bus_is_faster_the_window_is_larger(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, connection_speed: int, window: int
+) -> None:
+    monkeypatch.setattr(phone, "_HIGH_SPEED", connection_speed)
+    harness = await serve(SimulatedPhone(UDID, ports={19: source}))
+    client = await harness.stream(19, is_slow=True)
+    await client.send((4 * MEBIBYTE).to_bytes(8))
+    await turns(2000)
+    assert backlogs(harness) == [window]
+    assert await client.receive_exactly(4 * MEBIBYTE) == bytes(pattern(4 * MEBIBYTE))
     await harness.quiet()
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STREAM = 256 * 1024
 WINDOW = 131_072
 OVERSHOOT_S = 0.00006
+_CLIENT_RATE = 3e9
 
 
 class Clock:
@@ -45,7 +46,10 @@ class Clock:
 
 
 class Link:
-    """A phone that sends packets as fast as its bus, its reads and its window allow, and a loop that takes them."""
+    """A phone that sends packets as fast as its bus, its reads and its window allow, and a loop that takes them.
+
+    The client reads `_CLIENT_RATE` out of a socket that holds so many bytes.
+    """
 
     def __init__(
         self,
@@ -56,13 +60,20 @@ class Link:
         packet: int,
         reads: int,
         connections: int = 1,
+        window: int = WINDOW,
+        socket: int = 1 << 30,
     ) -> None:
         self.turns = self.moved = 0
         self._moderation = moderation
         self._clock = clock
         self._takes_s = packet / rate
         self._packet = packet
-        self._most = min(reads, connections * (WINDOW // packet))
+        self._most = min(reads, connections * (window // packet))
+        self._window = window
+        self._socket = socket
+        self._in_socket = 0.0
+        self._in_socket_at = clock.now
+        self._held = 0
         self._connections = connections
         self._reads = reads
         self._done = 0
@@ -79,27 +90,45 @@ class Link:
         if self._moderation is not None:
             self._moderation.pause()
         self._arrive()
-        if not self._done:
-            self._clock.now = self._next
+        if not self._done and self._held == self._most:
+            self._clock.now += max(self._in_socket - self._socket / 4, 0) / _CLIENT_RATE
+        elif not self._done:
+            self._clock.now = max(self._next, self._clock.now)
             self._arrive()
         count, came_at = self._done, self._clock.now
         self._clock.now += turn_s + count * packet_s
         self._arrive()
-        was_full = self._done == self._most
+        was_full = self._done + self._held == self._most
         self._done -= count
-        self.moved += count * self._packet
+        was_behind = self._held > 0
+        taken = self._take(count)
+        self.moved += taken * self._packet
         self.turns += 1
-        if was_full:
+        if was_full and taken:
             self._next = self._clock.now + self._takes_s
-        if self._moderation is not None:
+        if self._moderation is None:
+            return
+        if was_behind and count:
+            self._moderation.client_fell_behind()
+        else:
             for index in range(min(count, self._connections)):
                 packets = count // self._connections + (index < count % self._connections)
-                self._moderation.came(packets * self._packet, self._packet, came_at)
-            if 2 * count >= self._reads:
-                self._moderation.ran_low()
+                self._moderation.came(packets * self._packet, self._packet, self._window, came_at)
+        if 2 * count >= self._reads:
+            self._moderation.ran_low()
+
+    def _take(self, count: int) -> int:
+        """So many packets more for the client. Returns: how many its socket has taken."""
+        now = self._clock.now
+        self._in_socket = max(self._in_socket - (now - self._in_socket_at) * _CLIENT_RATE, 0)
+        self._in_socket_at = now
+        taken = min(self._held + count, int(self._socket - self._in_socket) // self._packet)
+        self._held += count - taken
+        self._in_socket += taken * self._packet
+        return taken
 
     def _arrive(self) -> None:
-        while self._done < self._most and self._next <= self._clock.now:
+        while self._done + self._held < self._most and self._next <= self._clock.now:
             self._done += 1
             self._next += self._takes_s
 
@@ -163,6 +192,20 @@ def test_many_connections_each_has_a_window_so_only_the_reads_are_the_bound(
     assert (link.turns - turns) * 200_000 < rate
 
 
+@pytest.mark.parametrize("packet", [4096, 16_384, 65_000])
+def test_client_s_socket_takes_less_than_a_window_no_pause_brings_more(
+    moderation: Moderation, clock: Clock, packet: int
+) -> None:
+    link = Link(moderation, clock, rate=900e6, packet=packet, reads=512, window=524_288, socket=160_000)
+    link.run(0.2, turn_s=30e-6, packet_s=1e-6)
+    turns = link.turns
+
+    rate = link.run(1, turn_s=30e-6, packet_s=1e-6)
+
+    assert rate > 0.95 * 900e6
+    assert (link.turns - turns) * 70_000 < rate
+
+
 @pytest.mark.parametrize(("rate", "overshoot_s"), [(2e9, OVERSHOOT_S), (400e6, 0.0004)])
 def test_too_much_would_come_meanwhile_hardly_ever_a_pause(rate: float, overshoot_s: float) -> None:
     clock = Clock(overshoot_s)
@@ -198,7 +241,7 @@ def stream(moderation: Moderation, clock: Clock, seconds: float) -> list[float]:
     pauses = []
     end = clock.now + seconds
     while clock.now < end:
-        moderation.came(16_384, 16_384, clock.now)
+        moderation.came(16_384, 16_384, WINDOW, clock.now)
         pauses.append(moderation.pause())
         clock.now += 0.0004
     return pauses
@@ -207,7 +250,7 @@ def stream(moderation: Moderation, clock: Clock, seconds: float) -> list[float]:
 def test_pause_is_never_longer_than_its_share_of_the_stream(moderation: Moderation, clock: Clock) -> None:
     begin = clock.now
     while clock.now < begin + 0.2:
-        moderation.came(4096, 4096, clock.now)
+        moderation.came(4096, 4096, WINDOW, clock.now)
         asked_at = clock.now
         assert moderation.pause() <= (asked_at - begin) / 32
         clock.now += 0.0001
@@ -241,7 +284,7 @@ def test_silence_what_comes_behind_it_is_a_new_stream(moderation: Moderation, cl
 def test_client_is_behind_no_pause_until_it_has_caught_up(moderation: Moderation, clock: Clock) -> None:
     assert any(stream(moderation, clock, 0.1))
     for _ in range(100):
-        moderation.came(16_384, 16_384, clock.now)
+        moderation.came(16_384, 16_384, WINDOW, clock.now)
         moderation.client_fell_behind()
         assert not moderation.pause()
         clock.now += 0.0004
@@ -252,7 +295,7 @@ def test_client_is_behind_no_pause_until_it_has_caught_up(moderation: Moderation
 def test_packets_come_seldom_there_is_nothing_to_wait_for(moderation: Moderation, clock: Clock) -> None:
     pauses = []
     for _ in range(1000):
-        moderation.came(16_384, 16_384, clock.now)
+        moderation.came(16_384, 16_384, WINDOW, clock.now)
         pauses.append(moderation.pause())
         clock.now += 0.005
     assert sum(map(bool, pauses)) < 50
@@ -270,8 +313,9 @@ class Recorder(Moderation):
         self.ended_with = ""
         self.made.append(self)
 
-    def came(self, count: int, packet: int, now: float) -> None:
+    def came(self, count: int, packet: int, window: int, now: float) -> None:
         assert packet <= count
+        assert window == WINDOW
         self.taken += count
         self.ended_with = "came"
 

@@ -177,7 +177,7 @@ def test_anything_else_happens_it_must_be_an_upload_again(moderation: Moderation
 
     match what:
         case "answer":
-            moderation.came(10, 10, clock.now)
+            moderation.came(10, 10, WINDOW, clock.now)
         case "request":
             moderation.begin_anew()
         case _:
@@ -193,5 +193,5 @@ def test_upload_of_less_than_a_stream_is_never_held_up(moderation: Moderation, c
     upload = Upload(moderation, clock, rate=40e6)
     for _ in range(1000):
         assert not pauses(upload, 3)
-        moderation.came(40, 40, clock.now)
+        moderation.came(40, 40, WINDOW, clock.now)
     assert clock.longest_pause_s == 0

@@ -14,6 +14,7 @@ from usbmux.admin.message import ConnectionState, ConnectionStatus
 from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.log_budget import LogBudget
 from usbmux.daemon.moderation import Moderation
+from usbmux.daemon.receive_window import at_speed
 from usbmux.errors import UsbDisconnectedError, UsbError
 from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import (
@@ -202,7 +203,7 @@ class DeviceLink:
     ) -> None:
         self.info: Final[UsbDeviceInfo] = pipe.info
         self.now: Final = time.monotonic  # the clock of the loop, without the loop's own call around it
-        self.session: Final = MuxSession(time.monotonic(), settings)
+        self.session: Final = MuxSession(time.monotonic(), at_speed(settings, pipe.info.connection_speed))
         self.handlers: Final[dict[TcpConnection, StreamHandler]] = {}
         self.ready: Final[asyncio.Future[bool]] = loop.create_future()
         """Resolves to whether the handshake succeeded."""
@@ -303,7 +304,7 @@ class DeviceLink:
                 taken = self.handlers[connection].stream_data_received(pieces)
                 if taken:
                     session.acknowledge(connection, taken, now)
-                    self.moderation.came(taken, len(pieces[-1]), now)
+                    self.moderation.came(taken, len(pieces[-1]), connection.rcv_wnd, now)
                 else:
                     self.moderation.client_fell_behind()
             elif isinstance(event, SendRoomOpened):  # most others

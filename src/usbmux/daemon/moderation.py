@@ -28,9 +28,8 @@ _SELDOM_S: Final = 0.004
 """If something comes no more often, nothing would come together."""
 _LEAST_S: Final = 0.00005
 """The shortest: a phone that brings a batch sooner keeps us awake anyhow."""
-_WINDOW: Final = 131_072
-"""Ours, for each connection."""
-_HALF_A_WINDOW: Final = 65_536
+_MUCH: Final = 65_536
+"""If a turn brings more bytes than that after a silence, it was we who were away."""
 _MARGIN: Final = 33 / 32
 _USUAL: Final = 1 / 8
 """What a turn counts among those before it: long packets are told in one turn and not in the next."""
@@ -82,6 +81,8 @@ class Moderation:
         self._growth = _GROWTH
         self._most = 0
         """Bytes since the last pause of the connection that brought most: each has a window of its own."""
+        self._window = 0
+        """How many it may send before it hears from us."""
         self._packet = 0
         """Bytes in the longest packet of the stream."""
         self._usual_batch = self._usual_cycle_s = 0.0
@@ -93,18 +94,19 @@ class Moderation:
         """How often the shortest time was too long, in parts of `_MISS`."""
         self._rests_until = 0.0
 
-    def came(self, count: int, packet: int, now: float) -> None:
+    def came(self, count: int, packet: int, window: int, now: float) -> None:
         """Payload of one connection came from a phone; told behind its delivery.
 
         Args:
             count: How many bytes.
             packet: How many of them in one packet.
+            window: Ours, for that connection.
             now: When they came.
         """
         self._uploaded = 0
         self._came += count
         if count > self._most:
-            self._most = count
+            self._most, self._window = count, window
         if packet > self._packet:
             self._packet = packet
         self._came_at = now
@@ -146,13 +148,15 @@ class Moderation:
             return 0.0
         if not self._is_ours and self._is_stream:
             self._is_ours = True
+            if self._is_judged:
+                self._shrink()
             self._end_turn(self._came_at)
             return 0.0
         now, batch = self._now(), self._came - self._came_before
         if not self._is_stream:
             self._begin(now)
             return 0.0
-        if now - self._looked > _SILENCE_S and batch < _HALF_A_WINDOW:  # with more than that, it was we who were away
+        if now - self._looked > _SILENCE_S and batch < _MUCH:
             self.begin_anew()
             return 0.0
         longest = min((now - self._since) * _SHARE, _MOST_S)
@@ -206,15 +210,18 @@ class Moderation:
         # whole packets: there must be room for the one under way and for the next.
         on_its_way = self._usual_batch / self._usual_cycle_s * (self._sleep.took_s + 2 * turn_s)
         packets = on_its_way * _MARGIN // self._packet + 2
-        if packets * self._packet <= _WINDOW and not self._ran_low:
+        if packets * self._packet <= self._window and not self._ran_low:
             self._pause_s = min(self._pause_s * self._growth, longest)
             self._misses = max(self._misses - 1, 0)
             return
         if self._ran_low or self._pause_s == _LEAST_S:
             self._misses += _MISS
-        self._pause_s, self._growth = max(self._pause_s * _SHRINKAGE, _LEAST_S), _CAREFUL_GROWTH
+        self._shrink()
         if self._misses > _MOST_MISSES:
             self._rest(now)
+
+    def _shrink(self) -> None:
+        self._pause_s, self._growth = max(self._pause_s * _SHRINKAGE, _LEAST_S), _CAREFUL_GROWTH
 
     def _rest(self, now: float) -> None:
         self._pause_s, self._rests_until = 0.0, now + _REST_S

@@ -28,6 +28,6 @@ class MuxSettings:
     quarantine_s: float = 10.0
     """How long a port that we have reset is neither used again nor answered (T16)."""
     receive_window: int = 131072
-    """Our constant window, the one every implementation advertises (T9)."""
+    """Our constant window (T9)."""
     max_packet_length: int = 0xBFFC
     """Longest packet sent: just under 49152, which is proven and would need an empty packet each time (M12)."""

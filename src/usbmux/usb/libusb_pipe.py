@@ -67,7 +67,7 @@ class TransferSizes:
 
     A read must not be larger than 16384 bytes unless the phone ends every transfer that fills whole packets with a
     zero-length packet: it is only known to do so where the length is not a multiple of 16384, and a larger read would
-    wait for more. Eight such reads take one whole window of a connection.
+    wait for more. Eight such reads take one whole window of a connection on USB 2.
     """
 
     reads: int = 8
