@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from usbmux.relay import flow
 from usbmux.relay.pipe import Pipe
 from usbmux.relay.splice import Splice
 
@@ -23,9 +24,24 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How many bytes at once are moved."""
     if not hasattr(os, "splice") and request.param == "pipes":
         pytest.skip("only Linux moves bytes between sockets")
+    monkeypatch.setattr(flow, "_UNIX", None)  # as if these were sockets of another kind
     if request.param == "copies":
         monkeypatch.delattr(os, "splice", raising=False)
     return str(request.param)
+
+
+@pytest.fixture
+def filled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes went into pipes, each time."""
+    counts: list[int] = []
+    fill = Pipe.fill
+
+    def noted_fill(pipe: Pipe, source: socket.socket) -> int:
+        counts.append(fill(pipe, source))
+        return counts[-1]
+
+    monkeypatch.setattr(Pipe, "fill", noted_fill)
+    return counts
 
 
 @dataclass
@@ -303,16 +319,8 @@ async def test_open_cancelled_closes_both_sides() -> None:
 
 @pytest.mark.asyncio
 async def test_open_many_bytes_at_once_go_through_pipes_and_all_descriptors_are_given_back(
-    way: str, monkeypatch: pytest.MonkeyPatch
+    way: str, filled: list[int]
 ) -> None:
-    filled: list[int] = []
-    fill = Pipe.fill
-
-    def noted_fill(pipe: Pipe, source: socket.socket) -> int:
-        filled.append(fill(pipe, source))
-        return filled[-1]
-
-    monkeypatch.setattr(Pipe, "fill", noted_fill)
     before = len(os.listdir("/dev/fd"))
     async with _rig() as rig:
         writing = asyncio.create_task(_write(rig.program, _noise(_MEBIBYTE)))
@@ -320,6 +328,20 @@ async def test_open_many_bytes_at_once_go_through_pipes_and_all_descriptors_are_
         await writing
     assert (sum(filled) > _MEBIBYTE // 2) == (way == "pipes")
     assert len(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("source", ["program", "daemon"])
+async def test_open_many_bytes_of_a_unix_socket_are_copied(
+    way: str, monkeypatch: pytest.MonkeyPatch, filled: list[int], source: str
+) -> None:
+    monkeypatch.setattr(flow, "_UNIX", socket.AF_UNIX)
+    async with _rig(tcp=True) as rig:
+        writer, reader = (rig.program, rig.daemon) if source == "program" else (rig.daemon, rig.program)
+        writing = asyncio.create_task(_write(writer, _noise(_MEBIBYTE)))
+        assert await _read(reader, _MEBIBYTE) == _noise(_MEBIBYTE)[:_MEBIBYTE]
+        await writing
+    assert (sum(filled) > _MEBIBYTE // 2) == (way == "pipes" and source == "program")
 
 
 @pytest.mark.asyncio
