@@ -15,7 +15,9 @@ from usbmux.daemon import server
 from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.direct_loop import DirectLoop, new_event_loop
-from usbmux.testing import SimulatedPhone, discard, source
+from usbmux.mux.connection import TcpConnection
+from usbmux.mux.settings import MuxSettings
+from usbmux.testing import SimulatedPhone, discard, echo, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,13 @@ STREAM = 256 * 1024
 WINDOW = 131_072
 OVERSHOOT_S = 0.00006
 _CLIENT_RATE = 3e9
+
+
+def stream_to_phone(window: int = WINDOW) -> TcpConnection:
+    return TcpConnection(1, 7, MuxSettings(receive_window=window), lambda _event: None, 0.0)
+
+
+STREAM_OF_ONE = stream_to_phone()
 
 
 class Clock:
@@ -69,7 +78,7 @@ class Link:
         self._takes_s = packet / rate
         self._packet = packet
         self._most = min(reads, connections * (window // packet))
-        self._window = window
+        self._streams = [stream_to_phone(window) for _ in range(connections)]
         self._socket = socket
         self._in_socket = 0.0
         self._in_socket_at = clock.now
@@ -113,7 +122,7 @@ class Link:
         else:
             for index in range(min(count, self._connections)):
                 packets = count // self._connections + (index < count % self._connections)
-                self._moderation.came(packets * self._packet, self._packet, self._window, came_at)
+                self._moderation.came(self._streams[index], packets * self._packet, self._packet, came_at)
         if 2 * count >= self._reads:
             self._moderation.ran_low()
 
@@ -241,7 +250,7 @@ def stream(moderation: Moderation, clock: Clock, seconds: float) -> list[float]:
     pauses = []
     end = clock.now + seconds
     while clock.now < end:
-        moderation.came(16_384, 16_384, WINDOW, clock.now)
+        moderation.came(STREAM_OF_ONE, 16_384, 16_384, clock.now)
         pauses.append(moderation.pause())
         clock.now += 0.0004
     return pauses
@@ -250,7 +259,7 @@ def stream(moderation: Moderation, clock: Clock, seconds: float) -> list[float]:
 def test_pause_is_never_longer_than_its_share_of_the_stream(moderation: Moderation, clock: Clock) -> None:
     begin = clock.now
     while clock.now < begin + 0.2:
-        moderation.came(4096, 4096, WINDOW, clock.now)
+        moderation.came(STREAM_OF_ONE, 4096, 4096, clock.now)
         asked_at = clock.now
         assert moderation.pause() <= (asked_at - begin) / 32
         clock.now += 0.0001
@@ -284,7 +293,7 @@ def test_silence_what_comes_behind_it_is_a_new_stream(moderation: Moderation, cl
 def test_client_is_behind_no_pause_until_it_has_caught_up(moderation: Moderation, clock: Clock) -> None:
     assert any(stream(moderation, clock, 0.1))
     for _ in range(100):
-        moderation.came(16_384, 16_384, WINDOW, clock.now)
+        moderation.came(STREAM_OF_ONE, 16_384, 16_384, clock.now)
         moderation.client_fell_behind()
         assert not moderation.pause()
         clock.now += 0.0004
@@ -295,7 +304,7 @@ def test_client_is_behind_no_pause_until_it_has_caught_up(moderation: Moderation
 def test_packets_come_seldom_there_is_nothing_to_wait_for(moderation: Moderation, clock: Clock) -> None:
     pauses = []
     for _ in range(1000):
-        moderation.came(16_384, 16_384, WINDOW, clock.now)
+        moderation.came(STREAM_OF_ONE, 16_384, 16_384, clock.now)
         pauses.append(moderation.pause())
         clock.now += 0.005
     assert sum(map(bool, pauses)) < 50
@@ -310,12 +319,13 @@ class Recorder(Moderation):
         super().__init__()
         self.taken = self.begun = self.uploaded = 0
         self.behind = 0
+        self.connections: set[TcpConnection] = set()
         self.ended_with = ""
         self.made.append(self)
 
-    def came(self, count: int, packet: int, window: int, now: float) -> None:
+    def came(self, connection: TcpConnection, count: int, packet: int, now: float) -> None:
         assert packet <= count
-        assert window == WINDOW
+        self.connections.add(connection)
         self.taken += count
         self.ended_with = "came"
 
@@ -323,7 +333,8 @@ class Recorder(Moderation):
         self.begun += 1
         self.ended_with = "anew"
 
-    def went(self, count: int, drain: Drain) -> None:
+    def went(self, connection: TcpConnection, count: int, drain: Drain) -> None:
+        self.connections.add(connection)
         assert drain.in_flight == 0, "nothing is known of simulated phones"
         self.uploaded += count
 
@@ -353,6 +364,16 @@ async def test_daemon_tells_what_goes_to_a_phone(serve: Serve, recorded: list[Re
     client = await harness.stream(9)
     await client.send(bytes(100_000))
     await until(lambda: recorded[0].uploaded == 100_000)
+
+
+@pytest.mark.asyncio
+async def test_daemon_tells_which_connection_it_is(serve: Serve, recorded: list[Recorder]) -> None:
+    harness = await serve(SimulatedPhone(UDID, ports={7: echo}))
+    for count in (1, 2):
+        client = await harness.stream(7)
+        await client.send(bytes(1000))
+        await client.receive_exactly(1000)
+        assert len(recorded[0].connections) == count
 
 
 @pytest.mark.asyncio

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.daemon.test_moderation import Clock
+from tests.daemon.test_moderation import Clock, stream_to_phone
 from usbmux.daemon.moderation import Moderation
 from usbmux.usb.drain import Drain
 from usbmux.usb.spare_memory import SpareMemory
@@ -30,6 +30,7 @@ class Upload:
         self.drain = self.limit.drain
         self.dry_s = 0.0
         self.longest_ahead_s = 0.0
+        self.streams = [stream_to_phone() for _ in range(connections)]
         self._moderation = moderation
         self._clock = clock
         self._rate = rate
@@ -63,6 +64,11 @@ class Upload:
         self._was_full = self.limit.is_reached()
         return pause_s
 
+    def finish(self) -> None:
+        """Nothing more is handed over until all has gone out."""
+        self._clock.now += self.drain.in_flight / self._rate + 1e-6
+        self._collect()
+
     def _next_packet(self) -> int:
         return 0 if self.limit.is_reached() else min(PACKET, self._window - self.drain.in_flight)
 
@@ -76,7 +82,7 @@ class Upload:
         self.drain.in_flight += count
         self.moved += count
         if self._moderation is not None:
-            self._moderation.went(count, self.drain)
+            self._moderation.went(self.streams[self.turns % len(self.streams)], count, self.drain)
 
     def _collect(self) -> None:
         ended = 0
@@ -177,11 +183,40 @@ def test_anything_else_happens_it_must_be_an_upload_again(moderation: Moderation
 
     match what:
         case "answer":
-            moderation.came(10, 10, WINDOW, clock.now)
+            moderation.came(stream_to_phone(), 10, 10, clock.now)
         case "request":
             moderation.begin_anew()
         case _:
-            moderation.went(10, Drain())
+            moderation.went(upload.streams[0], 10, Drain())
+
+    assert not pauses(upload, 3)
+    assert not upload.drain.is_wanted
+    upload.run(0.05)
+    assert pauses(upload, 20)
+
+
+def test_same_connection_is_answered_while_more_is_in_flight_upload_goes_on(
+    moderation: Moderation, clock: Clock
+) -> None:
+    upload = Upload(moderation, clock, rate=40e6)
+    upload.run(0.2)
+
+    for _ in range(40):
+        moderation.came(upload.streams[0], 10, 10, clock.now)
+        upload.turn()
+
+    assert upload.drain.is_wanted
+    assert pauses(upload, 3)
+
+
+def test_same_connection_is_answered_behind_its_last_byte_it_must_be_an_upload_again(
+    moderation: Moderation, clock: Clock
+) -> None:
+    upload = Upload(moderation, clock, rate=40e6)
+    upload.run(0.2)
+    upload.finish()
+
+    moderation.came(upload.streams[0], 10, 10, clock.now)
 
     assert not pauses(upload, 3)
     assert not upload.drain.is_wanted
@@ -193,5 +228,5 @@ def test_upload_of_less_than_a_stream_is_never_held_up(moderation: Moderation, c
     upload = Upload(moderation, clock, rate=40e6)
     for _ in range(1000):
         assert not pauses(upload, 3)
-        moderation.came(40, 40, WINDOW, clock.now)
+        moderation.came(stream_to_phone(), 40, 40, clock.now)
     assert clock.longest_pause_s == 0

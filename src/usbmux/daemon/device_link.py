@@ -146,7 +146,7 @@ class DeviceStream:
             return None
         if count := sock.recv_into(buffer[egress.headers_length :], limit):
             pipe.write_buffer(session.send_at_once(self.connection, buffer, count))
-            link.moderation.went(count, pipe.drain)
+            link.moderation.went(self.connection, count, pipe.drain)
         return count
 
     def offer(self, count: int) -> None:
@@ -304,7 +304,7 @@ class DeviceLink:
                 taken = self.handlers[connection].stream_data_received(pieces)
                 if taken:
                     session.acknowledge(connection, taken, now)
-                    self.moderation.came(taken, len(pieces[-1]), connection.rcv_wnd, now)
+                    self.moderation.came(connection, taken, len(pieces[-1]), now)
                 else:
                     self.moderation.client_fell_behind()
             elif isinstance(event, SendRoomOpened):  # most others

@@ -3,7 +3,8 @@
 A packet comes every few hundred microseconds on USB 2, and is a turn of the loop of its own. Most of what a turn takes,
 from waking up to the acknowledgement, is the same for ten packets. So the loop pauses between turns, as network cards
 keep their interrupts apart, but only while nobody can be waiting for what is held up: while much comes from phones,
-nothing goes to them, and nobody asks for anything. Or much goes to one phone, and nothing comes: see `UploadPause`.
+nothing goes to them, and nobody asks for anything. Or much goes to one phone, and nothing else comes than to the same
+connection: see `UploadPause`.
 """
 
 import time
@@ -12,6 +13,7 @@ from typing import Final
 
 from usbmux.daemon.short_sleep import ShortSleep
 from usbmux.daemon.upload_pause import UploadPause
+from usbmux.mux.connection import TcpConnection
 from usbmux.usb.drain import Drain
 
 _STREAM: Final = 256 * 1024
@@ -61,6 +63,10 @@ class Moderation:
         self._upload_pause: Final = UploadPause()
         self._uploaded = 0
         """Bytes to one phone since anything else was moved or asked for."""
+        self._uploader: TcpConnection | None = None
+        """The connection that they went to, if it was one only."""
+        self._was_answered = False
+        """Whether something came from it since we last were asked for a pause."""
         self._is_upload = False
         """Whether there were enough of them when we last were asked for a pause."""
         self._drain: Drain | None = None
@@ -94,27 +100,33 @@ class Moderation:
         """How often the shortest time was too long, in parts of `_MISS`."""
         self._rests_until = 0.0
 
-    def came(self, count: int, packet: int, window: int, now: float) -> None:
-        """Payload of one connection came from a phone; told behind its delivery.
+    def came(self, connection: TcpConnection, count: int, packet: int, now: float) -> None:
+        """Payload of a connection came from a phone; told behind its delivery.
 
         Args:
+            connection: Which.
             count: How many bytes.
             packet: How many of them in one packet.
-            window: Ours, for that connection.
             now: When they came.
         """
-        self._uploaded = 0
+        if connection is not self._uploader:
+            self._uploaded = 0
+        elif self._uploaded:
+            self._was_answered = True
+            self._upload_pause.counterflow.came(count, packet, connection.rcv_wnd, now)
         self._came += count
         if count > self._most:
-            self._most, self._window = count, window
+            self._most, self._window = count, connection.rcv_wnd
         if packet > self._packet:
             self._packet = packet
         self._came_at = now
 
-    def went(self, count: int, drain: Drain) -> None:
-        """So many bytes of payload were handed to the pipe of a phone."""
+    def went(self, connection: TcpConnection, count: int, drain: Drain) -> None:
+        """So many bytes of payload of a connection were handed to the pipe of a phone."""
         if drain is not self._drain:
             self._uploaded, self._drain = 0, drain
+        if connection is not self._uploader:
+            self._uploader = None if self._uploaded else connection
         self._uploaded += count
         if self._came:
             self._came = self._packet = 0
@@ -139,6 +151,11 @@ class Moderation:
         Returns:
             For how many seconds it was meant to be.
         """
+        if self._was_answered:
+            self._was_answered = False
+            assert self._drain is not None
+            if not self._drain.in_flight:  # so what comes next may be because of that
+                self._uploaded = 0
         if self._uploaded >= _STREAM:
             return self._pause_upload()
         if self._is_upload:
