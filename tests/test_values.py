@@ -182,6 +182,13 @@ def test_functions_of_dataclasses_take_values() -> None:
     assert dataclasses.fields(Secret)[2].default_factory is list
 
 
+def test_what_dataclasses_look_for_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace(Point(1, 2), y=5)
+    monkeypatch.delattr(dataclasses, "field")
+
+    assert replace(Point(1, 2), y=5) == Point(1, 5)
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda point: pickle.loads(pickle.dumps(point))])
 def test_copies_are_equal(again: Callable[[Point], Point]) -> None:
     assert again(Point(1, 2)) == Point(1, 2)

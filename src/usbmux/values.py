@@ -162,14 +162,20 @@ class _Signature:
 
 
 class _DataclassFields:
-    """What the functions of `dataclasses` look for; made when they do."""
+    """What the functions of `dataclasses` look for; made when they do for the first time."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_made")
 
     def __init__(self, fields: Mapping[str, FieldSettings]) -> None:
         self._fields = fields
+        self._made: dict[str, Field[object]] | None = None
 
     def __get__(self, instance: object, owner: type) -> "dict[str, Field[object]]":
+        if self._made is None:
+            self._made = self._make(owner)
+        return self._made
+
+    def _make(self, owner: type) -> "dict[str, Field[object]]":
         import dataclasses
 
         body: dict[str, object] = {"__annotations__": dict(owner.__annotations__)}
