@@ -195,13 +195,15 @@ def test_anything_else_happens_it_must_be_an_upload_again(moderation: Moderation
     assert pauses(upload, 20)
 
 
+@pytest.mark.parametrize("rate", [40e6, 400e6])
 def test_same_connection_is_answered_while_more_is_in_flight_upload_goes_on(
-    moderation: Moderation, clock: Clock
+    moderation: Moderation, clock: Clock, rate: float
 ) -> None:
-    upload = Upload(moderation, clock, rate=40e6)
+    upload = Upload(moderation, clock, rate=rate)
     upload.run(0.2)
 
-    for _ in range(40):
+    end = clock.now + 0.05
+    while clock.now < end:
         moderation.came(upload.streams[0], 10, 10, clock.now)
         upload.turn()
 

@@ -20,6 +20,11 @@ class Counterflow:
         self._window = self._packet = self._count = 0
         self._since = self._rate = self._rests_until = 0.0
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is known how much comes."""
+        return self._rate > 0 or not self._window
+
     def begin_anew(self) -> None:
         """Another upload begins."""
         self._window = self._packet = self._count = 0
