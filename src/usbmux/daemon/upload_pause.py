@@ -62,14 +62,14 @@ class UploadPause:
             self._turns_in_vain = 0
         if self._was_pause:
             self._judge(drain, sent, now)
-        is_in_vain = sent != self._sent and self.counterflow.is_measured
+        could_pause = sent != self._sent and self.counterflow.is_measured
         self._times_dry, self._sent = drain.times_dry, sent
         self._turns += 1
         self._dry_at = drain.dry_at()
         length_s = self._longest(self._dry_at - now, now) if self._turns % _LOOK_EVERY else 0.0
         self._was_pause = length_s >= _LEAST_S
         drain.awaited_since = math.inf if self._was_pause else now
-        self._turns_in_vain = 0 if self._was_pause else self._turns_in_vain + is_in_vain
+        self._turns_in_vain = 0 if self._was_pause else self._turns_in_vain + could_pause
         self.is_in_vain = self._turns_in_vain >= _MOST_IN_VAIN
         return length_s if self._was_pause else 0.0
 
