@@ -58,6 +58,7 @@ def frozen(cls: type[T]) -> type[T]:
     written = {name: item for name, item in cls.__dict__.items() if name not in fields and name not in _OF_EVERY_CLASS}
 
     def complete() -> Callable[..., None]:
+        # To mypy no method is ever replaced.
         made.__init__ = _initializer(made, fields, annotations)  # type: ignore[method-assign]
         return made.__init__
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tests.daemon.test_moderation import Clock, stream_to_phone
+from tests.daemon.download_link import stream_to_phone
 from usbmux.usb.spare_memory import SpareMemory
 from usbmux.usb.write_limit import WriteLimit
 
 if TYPE_CHECKING:
+    from tests.daemon.sleeping_clock import Clock
     from usbmux.daemon.moderation import Moderation
 
 _PHONE_WINDOW = 131_072

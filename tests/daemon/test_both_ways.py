@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.both_ways import BothWays
-from tests.daemon.test_moderation import OVERSHOOT_S, WINDOW, Clock
+from tests.daemon.download_link import WINDOW
+from tests.daemon.sleeping_clock import OVERSHOOT_S, Clock
 from usbmux.daemon.moderation import Moderation
 
 WINDOW_OF_USB_3 = 262_144

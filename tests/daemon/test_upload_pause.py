@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.daemon.test_moderation import Clock, stream_to_phone
+from tests.daemon.download_link import WINDOW, stream_to_phone
+from tests.daemon.sleeping_clock import Clock
 from usbmux.daemon.moderation import Moderation
 from usbmux.usb.drain import Drain
 from usbmux.usb.spare_memory import SpareMemory
 from usbmux.usb.write_limit import WriteLimit
 
-WINDOW = 131_072
 PACKET = 49_112
 LEAST = 49_152
 STREAM = 256 * 1024
