@@ -13,6 +13,7 @@ from typing import Final
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 from usbmux.mux.arrivals import Arrivals
 from usbmux.mux.connection import TcpConnection
+from usbmux.mux.early_acknowledgement import take_early
 from usbmux.mux.egress import Egress
 from usbmux.mux.events import (
     CloseCause,
@@ -292,14 +293,6 @@ class MuxSession:
             self._ports.release(connection.local_port, self._now, rest=True)
         self._plan(connection)
 
-    def _limit_packet(self, now: float, *, is_new: bool) -> None:
-        """A length that was no length may wait for 64 KiB that never come, and everything behind it with it."""
-        if not self._reader.pending or self.state is not _READY:
-            self._packet_deadline = None
-        elif is_new:
-            self._packet_deadline = now + self.settings.packet_timeout_s
-            self.deadline_moved = True
-
     def _handle_handshake_timer(self, now: float) -> None:
         if (failure := self._handshake.failure(now)) is not None:
             self.fail(failure, now)
@@ -342,8 +335,19 @@ class MuxSession:
                 # A run has been tried with it, unless it came in parts.
                 if is_whole or reader.version == 1 or not self._run.take((raw,), 0, 0, self._link_count, self._now)[0]:
                     self._receive_packet(raw)
-        if reader.pending or self._packet_deadline is not None:
-            self._limit_packet(self._now, is_new=is_new)
+        if not reader.pending or self.state is not _READY:
+            self._packet_deadline = None
+        elif is_new:
+            self._begin_packet()
+
+    def _begin_packet(self) -> None:
+        """The rest of a packet is still coming."""
+        # A length that was no length may wait for 64 KiB that never come, and everything behind it with it.
+        self._packet_deadline = self._now + self.settings.packet_timeout_s
+        self.deadline_moved = True
+        connection = take_early(self._reader, self._link_count.expected, self._connections, self._now)
+        if connection is not None:
+            self._plan(connection)
 
     def _receive_packet(self, raw: memoryview) -> None:
         protocol, payload, tx_seq, _rx_seq = self._reader.decode(raw)

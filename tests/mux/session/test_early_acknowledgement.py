@@ -1,0 +1,145 @@
+"""What the headers of a packet acknowledge counts before the rest of it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.mux.outcome import Outcome
+from tests.mux.session.test_runs import ODD, ORDINARY, Turn
+from tests.mux.wire import FIRST, PHONE_WINDOW, TCP, Wire
+from usbmux.mux.events import SendRoomOpened
+from usbmux.mux.packet import encode_v2
+from usbmux.mux.segment import Flags, Segment
+
+if TYPE_CHECKING:
+    from usbmux.mux.connection import TcpConnection
+
+FIRST_READ = 16384
+LONG = bytes(range(256)) * 200
+
+
+def full(version: int = 2) -> tuple[Wire, TcpConnection]:
+    """A connection whose client has filled the window of the phone."""
+    wire = Wire(version=version)
+    wire.shake_hands()
+    connection = wire.establish(window=512)
+    wire.expect_at_once(connection, bytes(512))
+    assert connection.send_room == 0
+    return wire, connection
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_headers_have_come_there_is_room_again_before_the_rest(version: int) -> None:
+    wire, connection = full(version)
+    packet = wire.segment(ack=513, window=512, payload=LONG)
+    wire.inject_data(packet[:FIRST_READ])
+    wire.expect_event(SendRoomOpened(connection))
+    wire.expect_nothing()
+    assert (connection.send_room, connection.rcv_nxt) == (512, FIRST)
+
+    wire.inject_data(packet[FIRST_READ:])
+    wire.expect_data(connection, LONG)
+    wire.expect_nothing()
+    assert (connection.send_room, connection.rcv_nxt) == (512, FIRST + len(LONG))
+
+
+def test_sent_meanwhile_it_counts_against_the_new_window(wire: Wire) -> None:
+    connection = wire.establish(window=512)
+    wire.expect_at_once(connection, bytes(512))
+    packet = wire.segment(ack=513, window=512, payload=LONG)
+    wire.inject_data(packet[:FIRST_READ])
+    wire.expect_event(SendRoomOpened(connection))
+    wire.session.send(connection, bytes(500), wire.now)
+    # The packet that is still coming was not received: the last one before it is what the phone is told of.
+    wire.host_rx_seq = wire.phone_tx_seq - 1
+    wire.expect(seq=513, payload=bytes(500))
+
+    wire.inject_data(packet[FIRST_READ:])
+    wire.host_rx_seq = wire.phone_tx_seq
+    wire.expect_data(connection, LONG)
+    assert (connection.snd_una, connection.send_room) == (513, 12)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"seq": FIRST + 1},
+        {"flags": Flags.ACK | Flags.PSH},
+        {"flags": Flags.RST},
+        {"ack": 514},
+        {"source": 23},
+        {"destination": 7},
+    ],
+    ids=str,
+)
+def test_what_is_odd_is_decided_on_when_it_is_whole(odd: dict[str, Any]) -> None:
+    wire, connection = full()
+    packet = wire.segment(**{"ack": 513, "window": 512, "payload": LONG, **odd})
+    wire.inject_data(packet[:FIRST_READ])
+    wire.expect_nothing()
+    assert (connection.is_established, connection.snd_una) == (True, 1)
+
+    wire.inject_data(packet[FIRST_READ:])
+    assert connection.snd_una == 1
+
+
+@pytest.mark.parametrize("place", [13, 28], ids=["packet of the link", "data offset"])
+def test_headers_are_damaged_nothing_is_taken(place: int) -> None:
+    wire, connection = full()
+    packet = bytearray(wire.segment(ack=513, window=512, payload=LONG))
+    packet[place] ^= 0x20
+    wire.inject_data(bytes(packet[:FIRST_READ]))
+    wire.expect_nothing()
+    assert connection.snd_una == 1
+
+
+def test_headers_come_in_parts_nothing_is_taken_before_the_rest() -> None:
+    wire, connection = full()
+    packet = wire.segment(ack=513, window=512, payload=LONG)
+    wire.inject_data(packet[:35])
+    wire.inject_data(packet[35:FIRST_READ])
+    wire.expect_nothing()
+
+    wire.inject_data(packet[FIRST_READ:])
+    wire.expect_event(SendRoomOpened(connection))
+    wire.expect_data(connection, LONG)
+
+
+def outcome(turns: list[Turn], *, in_parts: bool) -> Outcome:
+    """What a session makes of packets that come whole, or first their headers and then the rest."""
+    wire = Wire()
+    wire.shake_hands()
+    connections = [wire.establish(22), wire.establish(23)]
+    for connection in connections:
+        wire.expect_at_once(connection, bytes(10))
+    outcome = Outcome(wire)
+    seq, ack, count = [FIRST, FIRST], [1, 1], wire.phone_tx_seq
+    for turn in turns:
+        which, connection = turn.connection, connections[turn.connection]
+        ack[which] = (ack[which] + turn.acknowledged) % 2**32
+        count = (count + 1 + turn.count_error) % 2**16
+        ports = connection.remote_port, connection.local_port
+        first = (seq[which] + turn.seq_error) % 2**32
+        segment = Segment(*ports, first, ack[which], turn.flags, turn.window, turn.payload)
+        seq[which] = (seq[which] + len(turn.payload)) % 2**32
+        packet = encode_v2(TCP, segment.encode(), count, 0)
+        for part in (packet[:36], packet[36:]) if in_parts else (packet,):
+            wire.inject_data(part)
+        outcome.note_events()
+        outcome.note_packets()
+    wire.advance(100)
+    outcome.note_events()
+    outcome.note_packets()
+    return outcome
+
+
+@settings(derandomize=True, max_examples=250, deadline=None)
+@given(st.lists(st.one_of(ORDINARY, ORDINARY, ORDINARY, ODD), max_size=12))
+def test_in_parts_or_whole_comes_to_the_same(turns: list[Turn]) -> None:
+    """But for a packet that is too long for our window: what it acknowledges is known before that is."""
+    turns = [turn for turn in turns if turn.damage is None and len(turn.payload) <= PHONE_WINDOW // 2]
+    assert outcome(turns, in_parts=True) == outcome(turns, in_parts=False)
