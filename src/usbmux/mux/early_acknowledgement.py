@@ -8,22 +8,22 @@ segment had come first.
 from collections.abc import Mapping
 from typing import Final
 
-from usbmux.errors import RemoteProtocolError
 from usbmux.mux.connection import TcpConnection
-from usbmux.mux.packet import HEADER_LENGTH, MuxProtocol, PacketReader
-from usbmux.mux.segment import ACK, Segment
-from usbmux.mux.segment import HEADER_LENGTH as TCP_HEADER_LENGTH
+from usbmux.mux.packet import MuxProtocol
+from usbmux.mux.segment import ACK, DATA_OFFSET, WINDOW_SHIFT
+from usbmux.mux.segment_packet import HEADERS, HEADERS_LENGTH
 
 _TCP: Final = int(MuxProtocol.TCP)
+_DATA_OFFSET: Final = DATA_OFFSET >> 4
 
 
 def take_early(
-    reader: PacketReader, expected: int | None, connections: Mapping[int, TcpConnection], now: float
+    begun: bytearray, expected: int | None, connections: Mapping[int, TcpConnection], now: float
 ) -> TcpConnection | None:
     """Take the acknowledgement and the window of an ordinary segment that has begun. What is odd is left for later.
 
     Args:
-        reader: Has an unfinished packet.
+        begun: What there is of a packet of version 2.
         expected: Which packet of the link it has to be, if the phone counts.
         connections: By source port.
         now: The time.
@@ -31,19 +31,15 @@ def take_early(
     Returns:
         The connection, which may have something to send now; None if nothing was taken.
     """
-    length = HEADER_LENGTH[reader.version] + TCP_HEADER_LENGTH
-    headers = memoryview(bytes(reader.pending[:length]))
-    if len(headers) < length:
+    if len(begun) < HEADERS_LENGTH:
         return None
-    protocol, header, tx_seq, _rx_seq = reader.decode(headers)
-    if protocol != _TCP or expected not in (None, tx_seq):
+    (
+        protocol, _length, _magic, tx_seq, _rx_seq,
+        remote_port, local_port, seq, ack, data_offset, flags, window, _checksum, _urgent,
+    ) = HEADERS.unpack_from(begun)  # fmt: skip
+    if protocol != _TCP or flags != ACK or data_offset >> 4 != _DATA_OFFSET or expected not in (None, tx_seq):
         return None
-    try:
-        segment = Segment.decode(header)
-    except RemoteProtocolError:
+    connection = connections.get(local_port)
+    if connection is None or connection.remote_port != remote_port:
         return None
-    connection = connections.get(segment.destination_port)
-    if connection is None or connection.remote_port != segment.source_port or segment.flags != ACK:
-        return None
-    is_ordinary = connection.receive_ordinary(segment.seq, segment.ack, segment.window, 0, now)
-    return connection if is_ordinary else None
+    return connection if connection.receive_ordinary(seq, ack, window << WINDOW_SHIFT, 0, now) else None

@@ -345,9 +345,10 @@ class MuxSession:
         # A length that was no length may wait for 64 KiB that never come, and everything behind it with it.
         self._packet_deadline = self._now + self.settings.packet_timeout_s
         self.deadline_moved = True
-        connection = take_early(self._reader, self._link_count.expected, self._connections, self._now)
-        if connection is not None:
-            self._plan(connection)
+        if self._reader.version == 2:  # phones with version 1 are slower than any of this
+            connection = take_early(self._reader.pending, self._link_count.expected, self._connections, self._now)
+            if connection is not None:
+                self._plan(connection)
 
     def _receive_packet(self, raw: memoryview) -> None:
         protocol, payload, tx_seq, _rx_seq = self._reader.decode(raw)

@@ -22,9 +22,9 @@ FIRST_READ = 16384
 LONG = bytes(range(256)) * 200
 
 
-def full(version: int = 2) -> tuple[Wire, TcpConnection]:
+def full() -> tuple[Wire, TcpConnection]:
     """A connection whose client has filled the window of the phone."""
-    wire = Wire(version=version)
+    wire = Wire()
     wire.shake_hands()
     connection = wire.establish(window=512)
     wire.expect_at_once(connection, bytes(512))
@@ -32,9 +32,8 @@ def full(version: int = 2) -> tuple[Wire, TcpConnection]:
     return wire, connection
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_headers_have_come_there_is_room_again_before_the_rest(version: int) -> None:
-    wire, connection = full(version)
+def test_headers_have_come_there_is_room_again_before_the_rest() -> None:
+    wire, connection = full()
     packet = wire.segment(ack=513, window=512, payload=LONG)
     wire.inject_data(packet[:FIRST_READ])
     wire.expect_event(SendRoomOpened(connection))
