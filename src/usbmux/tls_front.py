@@ -6,10 +6,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from usbmux.errors import ConfigurationError
+from usbmux.farewell import Farewells
+from usbmux.tls_socket import TlsSocket
 from usbmux.values import frozen
 
 logger = logging.getLogger("usbmux.tls")
@@ -17,6 +20,8 @@ logger = logging.getLogger("usbmux.tls")
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 MAX_HANDSHAKES: Final = 256
 """So many newcomers at once may be about to show who they are; each costs a descriptor, and nobody knows them yet."""
+SOCKETS_BESIDES: Final = 2
+"""What a client costs in addition to its plain socket."""
 _PIECE: Final = 65536
 
 
@@ -59,6 +64,8 @@ class TlsFront:
         context: Of `server_context`.
         on_refusal: Gets who was refused, and why, in words.
         on_client: Gets the plain socket of each client that was let in, non-blocking.
+        admit: Asked for a place for each newcomer; says why there is none.
+        release: Called when a newcomer that got one is gone.
     """
 
     def __init__(
@@ -67,11 +74,17 @@ class TlsFront:
         context: ssl.SSLContext,
         on_refusal: Callable[[str], None],
         on_client: Callable[[socket.socket], None],
+        *,
+        admit: Callable[[], str | None] = lambda: None,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop: Final = loop
         self._context: Final = context
+        self._farewells: Final = Farewells(loop)
         self._on_refusal: Final = on_refusal
         self._on_client: Final = on_client
+        self._admit: Final = admit
+        self._release: Final = release
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._handshakes = 0
 
@@ -80,10 +93,14 @@ class TlsFront:
         if self._handshakes >= MAX_HANDSHAKES:
             self._refuse(sock, _name_of(sock), f"{MAX_HANDSHAKES} clients are shaking hands, which is the limit")
             return
+        if (refusal := self._admit()) is not None:
+            self._refuse(sock, _name_of(sock), refusal)
+            return
         self._handshakes += 1
         task = self._loop.create_task(self._serve(sock))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Not in the task itself: one that is cancelled before its first step never runs.
+        task.add_done_callback(partial(self._served, sock))
 
     async def close(self) -> None:
         """End every connection. What was handed to the plain sockets before still goes out, for a second at most."""
@@ -92,50 +109,46 @@ class TlsFront:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # by then those who end have said so
+        self._farewells.close()
+
+    def _served(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._farewells.say(sock)
+        self._farewells.when_closed(sock, self._release)
 
     async def _serve(self, sock: socket.socket) -> None:
         peer = _name_of(sock)
-        reader = asyncio.StreamReader(_PIECE, self._loop)
         try:
-            transport, protocol = await self._loop.connect_accepted_socket(
-                lambda: asyncio.StreamReaderProtocol(reader, loop=self._loop),
-                sock,
-                ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
-            )
-        except (OSError, ssl.SSLError) as error:
-            self._refuse(sock, peer, error)
-            return
-        finally:
-            self._handshakes -= 1
-        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
-        logger.info("%s: let in as %s", peer, _subject(transport))
-        try:
-            await self._serve_client(reader, writer)
+            tls = TlsSocket(self._loop, self._context, sock)
+            try:
+                async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                    await tls.shake_hands()
+            finally:
+                self._handshakes -= 1
+            logger.info("%s: let in as %s", peer, tls.subject)
+            await self._serve_client(tls)
+        except TimeoutError:
+            self._on_refusal(f"{peer}: refused: no handshake within {HANDSHAKE_TIMEOUT_S:g} s")
         except OSError as error:
             self._on_refusal(f"{peer}: refused: {error}")
-        finally:
-            transport.abort()
 
-    async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_client(self, tls: TlsSocket) -> None:
         """Raises OSError if there is no descriptor for the plain socket."""
         near, far = socket.socketpair()
         with far:
             near.setblocking(False)
             far.setblocking(False)
             self._on_client(near)
-            await self._join(reader, writer, far)
+            await self._join(tls, far)
 
     def _refuse(self, sock: socket.socket, peer: str, reason: object) -> None:
         self._on_refusal(f"{peer}: refused: {reason}")
         sock.close()
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, far: socket.socket) -> None:
-        """Until either side ends: a client that has ended its connection takes no answer any more."""
-        ways = [
-            self._loop.create_task(self._pass_in(reader, far)),
-            self._loop.create_task(self._pass_out(far, writer)),
-        ]
+    async def _join(self, tls: TlsSocket, far: socket.socket) -> None:
+        """Until the client ends its connection, after which it takes no answer, or has been sent the last one."""
+        ways = [self._loop.create_task(self._pass_in(tls, far)), self._loop.create_task(self._pass_out(far, tls))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -143,18 +156,26 @@ class TlsFront:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _pass_in(self, reader: asyncio.StreamReader, far: socket.socket) -> None:
-        with suppress(OSError, ssl.SSLError):
-            while data := await reader.read(_PIECE):
-                await self._loop.sock_sendall(far, data)
+    async def _pass_in(self, tls: TlsSocket, far: socket.socket) -> None:
+        """What the client sends when nobody takes it any more is dropped: it may still be reading."""
+        is_taken = True
+        with suppress(OSError):
+            while data := await tls.receive():
+                if is_taken:
+                    is_taken = await self._passed(far, data)
 
-    async def _pass_out(self, far: socket.socket, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ssl.SSLError):
+    async def _passed(self, far: socket.socket, data: bytes) -> bool:
+        try:
+            await self._loop.sock_sendall(far, data)
+        except OSError:
+            return False
+        return True
+
+    async def _pass_out(self, far: socket.socket, tls: TlsSocket) -> None:
+        with suppress(OSError):
             while data := await self._loop.sock_recv(far, _PIECE):
-                writer.write(data)
-                await writer.drain()
-            writer.close()
-            await writer.wait_closed()
+                await tls.send(data)
+            await tls.end()
 
 
 def _name_of(sock: socket.socket) -> str:
@@ -163,9 +184,3 @@ def _name_of(sock: socket.socket) -> str:
     except OSError:
         return "a client that is gone"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _subject(transport: asyncio.BaseTransport) -> str:
-    certificate = transport.get_extra_info("peercert") or {}
-    parts = [f"{key}={value}" for group in certificate.get("subject", ()) for key, value in group]
-    return ", ".join(parts) or "nobody"

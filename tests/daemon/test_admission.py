@@ -32,6 +32,18 @@ def test_too_many_in_all_everybody_is_refused() -> None:
     assert admission.refused == {Refusal.CLIENTS: 1}
 
 
+def test_one_with_several_sockets_counts_as_often() -> None:
+    admission = Admission(ClientLimits(total=4, for_each_uid=3))
+    assert admission.admit(None, sockets=2) is None
+    assert admission.admit(None, sockets=2) == "2 clients of unknown users are connected, which is the limit"
+    assert admission.admit(5, sockets=3) == "2 clients are connected, which is the limit"
+    assert admission.admit(5, sockets=2) is None
+    admission.release(None, sockets=2)
+    admission.release(5, sockets=2)
+    assert admission.total == 0
+    assert not admission._counts
+
+
 def test_released_there_is_room_again() -> None:
     admission = Admission(ClientLimits(total=2, for_each_uid=1))
     admission.admit(1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from usbmux.admin.message import CLIENTS_A_PAGE, ClientActivity, ClientStatus, ConnectionState, ConnectionStatus
@@ -28,6 +29,8 @@ class FixedOwner:
         raise AssertionError("nobody ends it here")
 
 
+SOCK = socket.socket()
+SOCK.close()
 ASKS = FixedOwner(ClientActivity.REQUEST)
 STREAMS = FixedOwner(ClientActivity.STREAM)
 
@@ -40,7 +43,7 @@ def table_of(*numbers: int) -> ClientTable:
 
 
 def served(number: int, peer: Peer = Peer()) -> ServedClient:  # noqa: B008  # it is frozen
-    return ServedClient(number, peer, UnixAddress("/run/mux"), since=10.0, owner=ASKS)
+    return ServedClient(number, peer, UnixAddress("/run/mux"), since=10.0, sock=SOCK, owner=ASKS)
 
 
 def numbers(page: list[ServedClient]) -> list[int]:

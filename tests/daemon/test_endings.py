@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.daemon.harness import UDID, HeldPort, connect_request, some_bytes, turns, until
+from usbmux import farewell
 from usbmux.control.address import Address, TcpAddress
-from usbmux.daemon import farewell, pass_through
+from usbmux.daemon import pass_through
+from usbmux.daemon.admission import ClientLimits
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing import PhoneOptions, PhoneStream, SimulatedPhone, digest, echo, pattern, source
 
@@ -305,3 +307,23 @@ def _flood(sock: socket.socket) -> None:
                 sock.sendall(bytes(1 << 20))
         except OSError:
             pass
+
+
+async def test_client_leaves_unread_what_the_phone_sent_before_it_closed_it_counts_until_it_is_gone(
+    serve: Serve,
+) -> None:
+    """Its socket stays open, and there must be some for others."""
+
+    async def talk(stream: PhoneStream) -> None:
+        await stream.write(bytes(300_000))
+
+    harness = await serve(SimulatedPhone(UDID, ports={7: talk}), addresses=TCP)
+    harness.daemon.reconfigure([], ClientLimits(total=1))
+    client = await harness.stream(7, is_slow=True)
+    await until(lambda: not harness.daemon.client_count)
+    refused = await harness.client()
+    assert await refused.receive() == b""
+
+    client.close()
+    await until(lambda: not harness.daemon._admission.total)
+    assert await (await harness.client()).request({"MessageType": "ListDevices"})

@@ -16,7 +16,6 @@ from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts
 from usbmux.daemon.device_link import DeviceLink
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.pairing import PairRecordStore
 from usbmux.daemon.patience import Patience
@@ -26,6 +25,7 @@ from usbmux.daemon.registry import DeviceRegistry
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.daemon.socket_watch import make_socket_watch
 from usbmux.daemon.unread import MAX_UNREAD, Unread
+from usbmux.farewell import Farewells
 from usbmux.testing import SimulatedPhone
 from usbmux.usb.pipe import UsbDeviceInfo
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.harness import PATIENCE_S, RawClient, turns, until
+from tests.daemon.harness import PATIENCE_S, RawClient, open_descriptors, turns, until
 from usbmux.control.address import TcpAddress, UnixAddress
 from usbmux.daemon import metrics_server
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.metrics_server import MAX_CLIENTS, MAX_REQUEST_LENGTH, MetricsServer
 from usbmux.daemon.server import Daemon
@@ -156,18 +155,22 @@ async def test_address_can_be_reached_by_others_daemon_does_not_start(tmp_path: 
     assert not (tmp_path / "mux").exists()
 
 
-async def test_client_takes_nothing_of_a_long_answer_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("length", [10_000, 64 << 20], ids=["all in the kernel", "more"])
+async def test_client_takes_nothing_of_a_long_answer_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
     monkeypatch.setattr(metrics_server, "DEADLINE_S", 0.1)
+    before = open_descriptors()
     loop = asyncio.get_running_loop()
-    farewells = Farewells(loop)
-    listen = ListenSettings(TcpAddress("127.0.0.1", 0))
-    server = MetricsServer(loop, listen, farewells, lambda: bytes(64 << 20))
+    server = MetricsServer(loop, ListenSettings(TcpAddress("127.0.0.1", 0)), lambda: bytes(length))
     server.start()
+    idle = open_descriptors()
     assert isinstance(server.address, TcpAddress)
     with socket.create_connection((server.address.host, server.address.port)) as sock:
         sock.setblocking(False)
         await RawClient(sock).send(GET)
         await until(lambda: server._tasks)
         await until(lambda: not server._tasks)
+        assert len(open_descriptors() - idle) == 1  # that of the client
     await server.close()
-    farewells.close()
+    assert open_descriptors() == before

@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ import trustme
 from tests.daemon.harness import UDID, Harness, connect_request, encode, some_bytes, until
 from usbmux import tls_front
 from usbmux.control.address import TcpAddress
+from usbmux.daemon.admission import ClientLimits
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.policy import Permission, Rule
 from usbmux.daemon.tls import check_exposure
@@ -44,13 +46,16 @@ class Site:
     servers: trustme.CA
     clients: trustme.CA
 
-    async def dial(self, certificate: trustme.LeafCert | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A TLS connection; a client that is refused learns it at the first read at the latest."""
+    def context(self, certificate: trustme.LeafCert | None) -> ssl.SSLContext:
         context = ssl.create_default_context()
         self.servers.configure_trust(context)
         if certificate is not None:
             certificate.configure_cert(context)
-        address = self.harness.daemon.addresses[0]
+        return context
+
+    async def dial(self, certificate: trustme.LeafCert | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TLS connection; a client that is refused learns it at the first read at the latest."""
+        context, address = self.context(certificate), self.harness.daemon.addresses[0]
         assert isinstance(address, TcpAddress)
         return await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname="localhost")
 
@@ -201,6 +206,44 @@ async def test_no_descriptor_is_left_for_a_client_it_is_closed_and_the_next_is_s
             with suppress(OSError):  # a reset is an end as well
                 assert await reader.read() == b""
         await end(writer)
+    await ask(site, site.clients.issue_cert("lab"))
+
+
+async def test_client_still_sends_when_the_phone_has_closed_it_gets_everything(site: Site) -> None:
+    data = some_bytes(400_000)
+    site.harness.phones[0].add_port(8, lambda stream: stream.write(data))
+    context, address = site.context(site.clients.issue_cert("lab")), site.harness.daemon.addresses[0]
+    assert isinstance(address, TcpAddress)
+
+    def answer_to_a_client_that_reads_slowly() -> bytes:
+        """In a thread, as asyncio's client reads more than it is asked for."""
+        received = bytearray()
+        plain = socket.create_connection((address.host, address.port))
+        with context.wrap_socket(plain, server_hostname="localhost") as sock:
+            sock.sendall(connect_request(1, 8))
+            while piece := sock.recv(8192):
+                received += piece
+                time.sleep(0.002)
+                with suppress(OSError):
+                    sock.sendall(b"still here")
+        return bytes(received)
+
+    async with asyncio.timeout(PATIENCE_S):
+        received = await asyncio.to_thread(answer_to_a_client_that_reads_slowly)
+    assert received[int.from_bytes(received[:4], "little") :] == data
+
+
+async def test_client_over_tls_counts_as_three_from_the_handshake_to_its_end(site: Site) -> None:
+    site.harness.daemon.reconfigure([], ClientLimits(total=4))
+    async with asyncio.timeout(PATIENCE_S):
+        reader, writer = await site.dial(site.clients.issue_cert("lab"))
+        writer.write(encode({"MessageType": "Listen"}, 1))
+        await reader.readexactly(1)
+        with pytest.raises((OSError, ssl.SSLError, asyncio.IncompleteReadError)):
+            await ask(site, site.clients.issue_cert("lab"))
+        assert site.harness.daemon.client_count == 1
+        await end(writer)
+    await until(lambda: not site.harness.daemon._admission.total)
     await ask(site, site.clients.issue_cert("lab"))
 
 

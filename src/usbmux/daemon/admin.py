@@ -13,10 +13,10 @@ from usbmux.capture.trace_hub import TraceHub
 from usbmux.daemon.admin_link import AdminLink
 from usbmux.daemon.client_table import ClientTable, connections_of
 from usbmux.daemon.counts import Counts
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
+from usbmux.farewell import Farewells
 
 logger = logging.getLogger("usbmux.daemon.admin")
 

@@ -26,11 +26,11 @@ from usbmux.capture.lines import LineTrace, TextLines
 from usbmux.capture.pcapng_trace import PcapngTrace
 from usbmux.capture.selected_phone import SelectedPhone
 from usbmux.capture.trace_hub import TraceHub, TraceSink
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.forward_listener import in_words
 from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.peer import peer_of
 from usbmux.errors import RemoteProtocolError, UsbmuxError
+from usbmux.farewell import Farewells
 from usbmux.readiness import Readiness
 
 logger = logging.getLogger("usbmux.daemon.admin")

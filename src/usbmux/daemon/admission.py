@@ -11,6 +11,7 @@ class ClientLimits:
     """Open client sockets, streams included."""
 
     total: int = 8192
+    """One behind TLS counts as three: that is how many sockets it takes."""
     for_each_uid: int = 4096
     """Unknown ones, as on TCP, count as one uid."""
 
@@ -39,23 +40,23 @@ class Admission:
         """How many there are."""
         return self._total
 
-    def admit(self, uid: int | None) -> str | None:
-        """Count one more, or say why not."""
-        if self._total >= self.limits.total:
+    def admit(self, uid: int | None, sockets: int = 1) -> str | None:
+        """Count one more, with so many sockets, or say why not."""
+        if self._total + sockets > self.limits.total:
             self.refused[Refusal.CLIENTS] += 1
             return f"{self._total} clients are connected, which is the limit"
         count = self._counts.get(uid, 0)
-        if count >= self.limits.for_each_uid:
+        if count + sockets > self.limits.for_each_uid:
             self.refused[Refusal.CLIENTS_OF_USER] += 1
             whose = "unknown users" if uid is None else f"uid {uid}"
             return f"{count} clients of {whose} are connected, which is the limit"
-        self._counts[uid] = count + 1
-        self._total += 1
+        self._counts[uid] = count + sockets
+        self._total += sockets
         return None
 
-    def release(self, uid: int | None) -> None:
-        """One that was admitted is gone."""
-        self._total -= 1
-        self._counts[uid] -= 1
+    def release(self, uid: int | None, sockets: int = 1) -> None:
+        """One that was admitted is gone, and these sockets are closed."""
+        self._total -= sockets
+        self._counts[uid] -= sockets
         if not self._counts[uid]:
             del self._counts[uid]

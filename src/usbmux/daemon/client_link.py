@@ -12,7 +12,6 @@ from usbmux.control.server import RequestReceived, ServerSession, ServerState
 from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import ConnectResult, Counts
 from usbmux.daemon.device_link import DeviceStream
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
@@ -22,6 +21,7 @@ from usbmux.daemon.requests import Answerable, RequestAnswerer
 from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.unread import Unread
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
+from usbmux.farewell import Farewells
 from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.client")

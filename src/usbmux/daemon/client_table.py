@@ -1,5 +1,6 @@
 """Every client of the daemon, from its arrival to its end, for those who look inside."""
 
+import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class ServedClient:
     address: Address
     """Of the listener that it came through."""
     since: float
+    sock: socket.socket
+    """As long as it is open, the client counts."""
     owner: ClientOwner
 
     def status(self, now: float) -> ClientStatus:
@@ -61,6 +64,9 @@ class ClientTable:
 
     def __init__(self) -> None:
         self._clients: Final[dict[int, ServedClient]] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients)
 
     def __iter__(self) -> Iterator[ServedClient]:
         return iter(self._clients.values())

@@ -10,10 +10,10 @@ from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.control.message import normalized_udid
 from usbmux.daemon.counts import ConnectResult, Counts
 from usbmux.daemon.device_link import DeviceLink, DeviceStream
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.peer import Peer
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import LocalProtocolError
+from usbmux.farewell import Farewells
 from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.forward")

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from usbmux.control.address import Address
 from usbmux.daemon.exposition import CONTENT_TYPE
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.tls import is_local
@@ -22,7 +21,7 @@ logger = logging.getLogger("usbmux.daemon.metrics")
 PATH: Final = "/metrics"
 MAX_REQUEST_LENGTH: Final = 8192
 DEADLINE_S: Final = 5.0
-"""From the connection to the last byte of the answer that the kernel has taken."""
+"""From the connection to its end."""
 MAX_CLIENTS: Final = 32
 _END: Final = b"\r\n\r\n"
 
@@ -45,7 +44,6 @@ class MetricsServer:
     Args:
         loop: Where it lives.
         listen: The socket.
-        farewells: Close the clients' sockets.
         document: The figures as they are now.
 
     Raises:
@@ -57,12 +55,10 @@ class MetricsServer:
         self,
         loop: asyncio.AbstractEventLoop,
         listen: ListenSettings,
-        farewells: Farewells,
         document: Callable[[], bytes],
     ) -> None:
         check_local(listen.address)
         self._loop: Final = loop
-        self._farewells: Final = farewells
         self._document: Final = document
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._listener: Final = Listener(loop, listen.address, listen.mode, self._client_arrived)
@@ -99,8 +95,11 @@ class MetricsServer:
                     head = await self._read_head(sock)
                     if head:
                         await self._loop.sock_sendall(sock, self._answer(head))
+                    sock.shutdown(socket.SHUT_WR)
+                    while await self._loop.sock_recv(sock, MAX_REQUEST_LENGTH):
+                        pass  # what is left unread makes the kernel destroy the answer
         finally:
-            self._farewells.say(sock)
+            sock.close()
 
     async def _read_head(self, sock: socket.socket) -> bytes:
         """The request up to the empty line; empty if the client went away before, longer than allowed if it is."""

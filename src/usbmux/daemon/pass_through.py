@@ -16,9 +16,9 @@ from typing import Final
 from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.daemon.counts import Traffic
 from usbmux.daemon.device_link import DeviceStream
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.stalls import Stalls
+from usbmux.farewell import Farewells
 from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.stream")

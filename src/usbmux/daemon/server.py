@@ -22,7 +22,6 @@ from usbmux.daemon.client_table import ClientTable, ServedClient
 from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts, Traffic
 from usbmux.daemon.device_link import DeviceStream
-from usbmux.daemon.farewell import Farewells
 from usbmux.daemon.forward_file import ForwardFile
 from usbmux.daemon.forward_listener import ForwardListener
 from usbmux.daemon.forwarded_client import ForwardedClient
@@ -42,8 +41,9 @@ from usbmux.daemon.socket_watch import SocketWatch, make_socket_watch
 from usbmux.daemon.tls import check_exposure
 from usbmux.daemon.unread import Unread
 from usbmux.direct_loop import DirectLoop
+from usbmux.farewell import Farewells
 from usbmux.mux.segment_packet import HEADERS_LENGTH
-from usbmux.tls_front import TlsFront, server_context
+from usbmux.tls_front import SOCKETS_BESIDES, TlsFront, server_context
 from usbmux.usb.pipe import UsbBus
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ class Daemon:
 
     @property
     def client_count(self) -> int:
-        """Open client sockets, streams included."""
-        return self._admission.total
+        """Clients that are served now, streams included."""
+        return len(self.clients)
 
     def reconfigure(self, rules: Sequence[Rule], limits: ClientLimits) -> None:
         """Let other rules and limits hold for clients that come from now on."""
@@ -232,6 +232,8 @@ class Daemon:
                 server_context(settings.tls),
                 partial(self.complaints.warn, UNKNOWN, "%s"),
                 lambda sock: self._client_arrived(sock, UNKNOWN, listener.address, settings.permission),
+                admit=partial(self._admission.admit, UNKNOWN.uid, SOCKETS_BESIDES),
+                release=partial(self._admission.release, UNKNOWN.uid, SOCKETS_BESIDES),
             )
             self._fronts.append(front)
             on_client = front.accept
@@ -270,14 +272,14 @@ class Daemon:
             )
             return expose(metrics_of(snapshot))
 
-        return MetricsServer(self._loop, listen, self.farewells, document)
+        return MetricsServer(self._loop, listen, document)
 
     # Clients
 
     def _client_arrived(self, sock: socket.socket, peer: Peer, address: Address, permission: Permission | None) -> None:
         if (number := self._admit(sock, peer)) is not None:
             client = ClientLink(self._loop, self, sock, number, peer, self._policy.view(peer, permission))
-            self.clients.add(ServedClient(number, peer, address, time.monotonic(), client))
+            self.clients.add(ServedClient(number, peer, address, time.monotonic(), sock, client))
             client.start()
 
     def _admit(self, sock: socket.socket, peer: Peer) -> int | None:
@@ -293,11 +295,11 @@ class Daemon:
 
     def client_ended(self, client: ClientLink) -> None:
         """See `ClientHost`."""
-        self._client_ended(client.number, client.peer)
+        self._client_ended(client.number)
 
-    def _client_ended(self, number: int, peer: Peer) -> None:
-        self.clients.remove(number)
-        self._admission.release(peer.uid)
+    def _client_ended(self, number: int) -> None:
+        client = self.clients.remove(number)
+        self.farewells.when_closed(client.sock, partial(self._admission.release, client.peer.uid))
 
     def client_connected(
         self, client: ClientLink, sock: socket.socket, stream: DeviceStream, greeting: bytes, early: bytes
@@ -328,14 +330,14 @@ class Daemon:
             greeting=greeting,
             early=early,
             linger_s=self._settings.mux.linger_s,
-            on_end=partial(self._stream_ended, client.number, client.peer),
+            on_end=partial(self._stream_ended, client.number),
         )
         self.clients.hand_over(client.number, pass_through)
         pass_through.start()
 
-    def _stream_ended(self, number: int, peer: Peer, traffic: Traffic) -> None:
+    def _stream_ended(self, number: int, traffic: Traffic) -> None:
         self.counts.stream_ended(traffic, time.monotonic())
-        self._client_ended(number, peer)
+        self._client_ended(number)
 
     # Programs that come by kept forwards
 
@@ -343,7 +345,7 @@ class Daemon:
         peer, kept = peer_of(sock), forward.kept
         if (number := self._admit(sock, peer)) is not None:
             client = ForwardedClient(self._loop, self, sock, number, peer, kept.udid, kept.port)
-            self.clients.add(ServedClient(number, peer, forward.address, time.monotonic(), client))
+            self.clients.add(ServedClient(number, peer, forward.address, time.monotonic(), sock, client))
             client.start()
 
     def forwarded_client_connected(self, client: ForwardedClient, sock: socket.socket, stream: DeviceStream) -> None:
@@ -352,4 +354,4 @@ class Daemon:
 
     def forwarded_client_ended(self, client: ForwardedClient) -> None:
         """See `ForwardHost`."""
-        self._client_ended(client.number, client.peer)
+        self._client_ended(client.number)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.daemon.harness import RawClient, turns, until
-from usbmux.daemon import farewell
-from usbmux.daemon.farewell import Farewells
+from usbmux import farewell
+from usbmux.farewell import Farewells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +127,30 @@ async def test_tcp_farewell_under_way_close_ends_it() -> None:
     farewells.close()
     assert near.fileno() == -1
     await asyncio.sleep(0.1)  # no timer that meets a closed socket
+    client.close()
+
+
+async def test_tcp_peer_leaves_everything_unread_it_is_not_over_before_the_socket_is_closed() -> None:
+    near, client = tcp_pair()
+    _stuff(near)
+    closed: list[int] = []
+    farewells = Farewells(asyncio.get_running_loop())
+    farewells.say(near)
+    farewells.when_closed(near, lambda: closed.append(near.fileno()))
+    await asyncio.sleep(0.2)  # four times the farewell
+    assert not closed
+    client.close()
+    await until(lambda: closed)
+    assert closed == [-1]
+
+
+async def test_no_farewell_is_under_way_it_is_over_at_once() -> None:
+    near, client = unix_pair()
+    closed: list[int] = []
+    farewells = Farewells(asyncio.get_running_loop())
+    farewells.say(near)
+    farewells.when_closed(near, lambda: closed.append(near.fileno()))
+    assert closed == [-1]
     client.close()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -22,6 +23,7 @@ class Farewells:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
         self._timers: Final[dict[socket.socket, asyncio.TimerHandle]] = {}
+        self._actions: Final[dict[socket.socket, Callable[[], object]]] = {}
 
     def say(self, sock: socket.socket) -> None:
         """Take over a socket, which must not be registered with the loop, and close it in time."""
@@ -41,6 +43,16 @@ class Farewells:
                     pass
             sock.close()
 
+    def when_closed(self, sock: socket.socket, action: Callable[[], object]) -> None:
+        """Have something called once a socket is closed: now, unless its farewell is under way.
+
+        A peer may leave what was sent to it unread for as long as it likes, and its socket stays until then.
+        """
+        if sock in self._timers:
+            self._actions[sock] = action
+        else:
+            action()
+
     def close(self) -> None:
         """Close them all now."""
         for sock in list(self._timers):
@@ -55,7 +67,7 @@ class Farewells:
 
     def _check(self, sock: socket.socket) -> None:
         if undelivered(sock):
-            # The kernel would go on sending after a close, but gives up a peer that stalls or is still talking.
+            # The kernel would go on sending after a close, but answers a peer that is still talking with a reset.
             self._timers[sock] = self._loop.call_later(FAREWELL_S, self._check, sock)
         else:
             self._close(sock)
@@ -64,6 +76,8 @@ class Farewells:
         self._timers.pop(sock).cancel()
         self._loop.remove_reader(sock)
         sock.close()
+        if (action := self._actions.pop(sock, None)) is not None:
+            action()
 
 
 def _discard(sock: socket.socket) -> bool:
