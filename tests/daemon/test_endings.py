@@ -21,6 +21,7 @@ from usbmux.testing import PhoneOptions, PhoneStream, SimulatedPhone, digest, ec
 
 if TYPE_CHECKING:
     from tests.daemon.conftest import Serve
+    from usbmux.mux.segment import Segment
 
 UNIX: tuple[Address, ...] = ()
 TCP: tuple[Address, ...] = (TcpAddress("127.0.0.1", 0),)
@@ -270,6 +271,66 @@ async def test_flooding_tcp_client_after_reset_does_not_hold_up_the_daemon(
     await harness.quiet()
 
 
+async def test_client_writes_before_it_reads_and_the_phone_resets_it_can_do_both(serve: Serve) -> None:
+    port = HeldPort()
+    harness = await serve(SimulatedPhone(UDID, ports={7: port}, options=PhoneOptions(window=4096)))
+    client = await harness.stream(7)
+    stream = await port.stream()
+    talking = asyncio.create_task(_write_unless_reset(stream, bytes(pattern(MEBIBYTE))))
+    await turns(1000)
+    writing = asyncio.create_task(client.send(bytes(4 * MEBIBYTE)))
+    await turns()
+    stream.reset()
+    await writing
+    await talking
+    received = await client.receive_to_end()
+    assert len(received) >= WINDOW
+    assert received == bytes(pattern(len(received)))
+    port.end()
+    await harness.quiet()
+
+
+async def test_client_ends_its_reading_only_it_goes_on_writing(serve: Serve) -> None:
+    port = HeldPort()
+    harness = await serve(SimulatedPhone(UDID, ports={7: port}), mux=PROMPT)
+    client = await harness.stream(7)
+    stream = await port.stream()
+    client.sock.shutdown(socket.SHUT_RD)
+    await stream.write(b"nobody reads this")
+    await asyncio.sleep(0.3)  # six linger times
+    await client.send(b"still here")
+    assert await stream.read(100) == b"still here"
+    client.close()
+    port.end()
+    await harness.quiet()
+
+
+async def test_client_is_gone_and_the_phone_still_acknowledges_it_gets_the_rest(serve: Serve) -> None:
+    edge, received, ended = 65536, bytearray(), asyncio.Event()
+
+    def shrink(segment: Segment) -> Segment:
+        """The phone's window ends where it did, however much it takes."""
+        return segment._replace(window=max(edge + 1 - segment.ack, 0))
+
+    async def take_slowly(stream: PhoneStream) -> None:
+        nonlocal edge
+        while data := await stream.read(8192):
+            received.extend(data)
+            await asyncio.sleep(0.03 if len(received) < 65536 else 0)  # seven times; the linger time is 0.05
+            edge = 65536 if len(received) < 57344 else 1 << 20
+        ended.set()
+
+    options = PhoneOptions(tamper=shrink)
+    harness = await serve(SimulatedPhone(UDID, ports={7: take_slowly}, options=options), mux=PROMPT)
+    client = await harness.stream(7)
+    data = some_bytes(2 * 65536)
+    await client.send(data)
+    client.close()
+    await asyncio.wait_for(ended.wait(), 5)
+    assert bytes(received) == data
+    await harness.quiet()
+
+
 async def test_stream_tcp_client_resets_and_phone_is_silent_is_over_at_once(serve: Serve) -> None:
     port = HeldPort()
     harness = await serve(SimulatedPhone(UDID, ports={7: port}), addresses=TCP)
@@ -293,22 +354,6 @@ async def test_connect_and_half_close_in_one_write_both_take_effect(serve: Serve
     await harness.quiet()
 
 
-async def _write_unless_reset(stream: PhoneStream, data: bytes) -> None:
-    with contextlib.suppress(ConnectionResetError):
-        await stream.write(data)
-
-
-def _flood(sock: socket.socket) -> None:
-    """Send as fast as possible until the other side has had enough."""
-    sock.setblocking(True)
-    with sock:
-        try:
-            while True:
-                sock.sendall(bytes(1 << 20))
-        except OSError:
-            pass
-
-
 async def test_client_leaves_unread_what_the_phone_sent_before_it_closed_it_counts_until_it_is_gone(
     serve: Serve,
 ) -> None:
@@ -327,3 +372,19 @@ async def test_client_leaves_unread_what_the_phone_sent_before_it_closed_it_coun
     client.close()
     await until(lambda: not harness.daemon._admission.total)
     assert await (await harness.client()).request({"MessageType": "ListDevices"})
+
+
+async def _write_unless_reset(stream: PhoneStream, data: bytes) -> None:
+    with contextlib.suppress(ConnectionResetError):
+        await stream.write(data)
+
+
+def _flood(sock: socket.socket) -> None:
+    """Send as fast as possible until the other side has had enough."""
+    sock.setblocking(True)
+    with sock:
+        try:
+            while True:
+                sock.sendall(bytes(1 << 20))
+        except OSError:
+            pass

@@ -23,6 +23,11 @@ from usbmux.mux.events import CloseCause
 
 logger = logging.getLogger("usbmux.daemon.stream")
 
+_UNIX: Final = getattr(socket, "AF_UNIX", None)
+_DROPPED: Final = 262144
+"""Most that is read at once of what nobody takes any more."""
+_LOOKS: Final = 8
+"""How often in a linger time it is looked whether something has moved."""
 MAX_PIECES: Final = 512
 """Most that one call hands to the kernel, which takes 1,024."""
 
@@ -141,6 +146,9 @@ class PassThrough:
 
     def input_came(self, *, ends: bool) -> None:
         """See `SocketOwner`."""
+        if self._stream_closed:
+            self._drop_input()
+            return
         self._has_input = True
         self._has_input_end = self._has_input_end or ends
         if not self._early:
@@ -193,6 +201,18 @@ class PassThrough:
             self._stream.close()
         else:
             self._stream.shutdown_write()
+
+    def _drop_input(self) -> None:
+        """The phone takes it no more, but a client may read only when it has written all it has."""
+        if self._ended:
+            return
+        try:
+            if self._sock.recv(_DROPPED):
+                self._loop.call_soon(self._drop_input)  # because a client may write faster than we can drop
+        except BlockingIOError:
+            self._watch.want_input(self._sock)
+        except OSError:
+            self.hung_up()
 
     # Phone to client
 
@@ -264,7 +284,9 @@ class PassThrough:
         if not self._stream_closed:
             if self._input_ended:
                 self._stream.close()
-            else:
+            elif (
+                self._sock.family != _UNIX
+            ):  # where a client may have ended its reading only, and tells when it is gone
                 self._limit_input()
 
     def _drop_output(self) -> None:
@@ -276,8 +298,9 @@ class PassThrough:
         self._acknowledge(dropped)
 
     def _limit_input(self) -> None:
-        """What the client wrote before it went is still in its socket; the phone may be slow to take it."""
-        self._giving_up = self._loop.call_later(self._linger_s, self._give_up, self._moved_bytes())
+        """What the client wrote before it went is still in its socket; the phone may be slow to take it (T14)."""
+        if self._giving_up is None:
+            self._look_again(self._moved(), self._linger_s)
 
     # Endings
 
@@ -286,7 +309,8 @@ class PassThrough:
         self._is_gone = True
         if not self._deaf:
             self._drop_output()
-            if self._input_ended and not self._stream_closed:
+        if not self._stream_closed:
+            if self._input_ended:
                 self._stream.close()
             else:
                 self.input_came(ends=True)  # as a rule there is none, and nothing to wait for
@@ -295,16 +319,22 @@ class PassThrough:
         if self._stream_closed:
             self._end()
 
-    def _give_up(self, moved_before: int) -> None:
+    def _look_again(self, moved: tuple[int, ...], left_s: float) -> None:
+        """Later, unless it is over: nothing may have moved for `left_s` more seconds."""
+        self._giving_up = self._loop.call_later(self._linger_s / _LOOKS, self._give_up, moved, left_s)
+
+    def _give_up(self, moved_before: tuple[int, ...], left_s: float) -> None:
         if self._stream_closed or self._input_ended:
             return
-        if self._moved_bytes() == moved_before:
-            self._stream.abort("the client is gone and its input was not taken")
+        moved = self._moved()
+        left_s = left_s - self._linger_s / _LOOKS if moved == moved_before else self._linger_s
+        if left_s > 0:
+            self._look_again(moved, left_s)
         else:
-            self._limit_input()
+            self._stream.abort("the client is gone and its input was not taken")
 
-    def _moved_bytes(self) -> int:
-        return self.bytes_to_phone + self.bytes_from_phone
+    def _moved(self) -> tuple[int, ...]:
+        return self.bytes_to_phone, self.bytes_from_phone, self._connection.snd_una
 
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`. What the phone sent before is still delivered (T17)."""
@@ -312,7 +342,9 @@ class PassThrough:
         self._has_input = False
         self.phone_stalls.end()
         self._log_end(cause, text)
-        if not self._backlog:
+        if self._backlog:
+            self._drop_input()
+        else:
             self._end()
 
     def _log_end(self, cause: CloseCause, text: str) -> None:
