@@ -340,6 +340,36 @@ def test_directory_of_another_user_is_read_and_its_mode_is_left(
 
 
 @needs_root
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_no_directory_make_for_a_user_makes_it_for_that_user_alone(public_path: Path, umask: int) -> None:
+    state = StateDirectory(public_path / "var" / "state")
+    before = os.umask(umask)
+    try:
+        state.make_for(NOBODY_IN_PARTICULAR, NOBODY_IN_PARTICULAR)
+    finally:
+        os.umask(before)
+    facts = state.path.stat()
+    assert (facts.st_uid, facts.st_gid, mode(state.path)) == (NOBODY_IN_PARTICULAR, NOBODY_IN_PARTICULAR, 0o700)
+    assert (state.path.parent.stat().st_uid, mode(state.path.parent)) == (0, 0o755)
+    with another_user():
+        state.replace(NAME, b"data")
+
+
+@pytest.mark.parametrize("there", [0o700, 0o755, None], ids=["private", "public", "dangling link"])
+def test_something_is_there_make_for_a_user_leaves_it(tmp_path: Path, there: int | None) -> None:
+    state = StateDirectory(tmp_path / "state")
+    if there is None:
+        state.path.symlink_to("missing")
+    else:
+        state.path.mkdir()
+        state.path.chmod(there)
+    before = state.path.lstat()
+    state.make_for(NOBODY_IN_PARTICULAR, NOBODY_IN_PARTICULAR)
+    after = state.path.lstat()
+    assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
+
+
+@needs_root
 def test_directory_that_may_not_be_read_prepare_warns_and_goes_on(
     public_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

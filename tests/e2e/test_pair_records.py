@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import plistlib
+import pwd
 import random
 import resource
 import shutil
@@ -44,11 +45,15 @@ def record(udid: str, version: int, length: int = 9000) -> bytes:
 
 @contextmanager
 def serving(
-    folder: Path, *, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    prefix: Sequence[str] = (),
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[ChildProcess, Client]]:
     """A daemon with a simulated phone, whose records are in `folder`/lockdown."""
     path = folder / "usbmuxd"
-    command = [*prefix, *COMMAND, "-S", str(path), "-C", str(folder / "lockdown"), "--simulate"]
+    command = [*prefix, *COMMAND, "-S", str(path), "-C", str(folder / "lockdown"), "--simulate", *options]
     with ChildProcess(command, environment=environment or clean_environment()) as process:
         process.wait_for_line("^usbmuxd ready")
         yield process, Client(str(path), timeout_s=60)
@@ -141,6 +146,74 @@ def test_saved_by_a_daemon_with_any_umask_nobody_but_its_user_reads_anything(pub
         os.chown(path, USERS[0], USERS[0])
     assert all(can_read(USERS[0], path) for path in paths)
     assert not any(can_read(USERS[1], path) for path in paths)
+
+
+@needs_root
+def test_user_is_given_directory_of_root_is_used_as_it_is(public_folder: Path) -> None:
+    directory = public_folder / "lockdown"
+    directory.mkdir()
+    buid = "30142955-444094379208051516"
+    (directory / SYSTEM_FILE).write_bytes(plistlib.dumps({"SystemBUID": buid}))
+    (directory / f"{UDID}.plist").write_bytes(record(UDID, 1))
+    for path in (directory, *directory.iterdir()):
+        path.chmod(0o755)
+    with serving(public_folder, options=["--user", "nobody"]) as (process, client):
+        assert client.buid() == buid
+        assert client.read_pair_record(UDID) == record(UDID, 1)
+        with pytest.raises(RequestError) as caught:
+            client.save_pair_record(UDID, record(UDID, 2))
+        assert caught.value.result == errno.EACCES
+        assert process.stop() == 0
+    assert (directory.stat().st_uid, directory.stat().st_mode & 0o777) == (0, 0o755)
+    assert f"{directory} has mode 755: others may read what is in it" in process.output
+
+
+@needs_root
+def test_user_is_given_directory_of_that_user_is_closed_to_others(public_folder: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    directory = public_folder / "lockdown"
+    directory.mkdir()
+    leftover = directory / f".{UDID}.plist.0123456789abcdef.new"
+    for file in (directory / f"{UDID}.plist", leftover):
+        file.write_bytes(record(UDID, 1))
+    for path in (directory, *directory.iterdir()):
+        path.chmod(0o755)
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    with serving(public_folder, options=["--user", "nobody"]) as (process, client):
+        assert directory.stat().st_mode & 0o777 == 0o700
+        assert not leftover.exists()
+        client.save_pair_record(UDID, record(UDID, 2))
+        assert client.read_pair_record(UDID) == record(UDID, 2)
+        assert process.stop() == 0
+    assert "others may read" not in process.output
+
+
+@needs_root
+@pytest.mark.parametrize("umask", ["0", "077"])
+def test_user_is_given_and_no_directory_is_there_that_user_gets_one(public_folder: Path, umask: str) -> None:
+    nobody = pwd.getpwnam("nobody")
+    directory = public_folder / "lockdown"
+    prefix = ["/bin/sh", "-c", f'umask {umask}; exec "$@"', "sh"]
+    with serving(public_folder, prefix=prefix, options=["--user", "nobody"]) as (process, client):
+        assert client.buid()
+        client.save_pair_record(UDID, record(UDID, 1))
+        assert client.read_pair_record(UDID) == record(UDID, 1)
+        assert process.stop() == 0
+    facts = directory.stat()
+    assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (nobody.pw_uid, nobody.pw_gid, 0o700)
+    assert {path.stat().st_uid for path in directory.iterdir()} == {nobody.pw_uid}
+    assert "pair records" not in process.output
+
+
+@needs_root
+def test_user_is_given_who_may_not_read_the_directory_the_log_says_so(public_folder: Path) -> None:
+    (public_folder / "lockdown").mkdir(mode=0o700)
+    with serving(public_folder, options=["--user", "nobody"]) as (process, client):
+        with pytest.raises(RequestError) as caught:
+            client.buid()
+        assert caught.value.result == errno.EACCES
+        assert process.stop() == 0
+    assert "pair records cannot be used: [Errno 13]" in process.output
 
 
 def can_read(uid: int, path: Path) -> bool:

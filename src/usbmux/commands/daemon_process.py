@@ -24,7 +24,7 @@ class DaemonProcess:
     Args:
         exits_when_idle: Whether USR1 ends it while no phone is attached.
         on_reload: Called for HUP.
-        on_started: Called once it listens: the last moment to give up privileges.
+        on_listening: Called once it listens: the moment to give up privileges. Files and phones come after.
         on_ready: Called once the phones that are plugged in are attached, or given up for now.
     """
 
@@ -35,14 +35,14 @@ class DaemonProcess:
         *,
         exits_when_idle: bool,
         on_reload: Callable[[], None],
-        on_started: Callable[[], None],
+        on_listening: Callable[[], None],
         on_ready: Callable[[], None],
     ) -> None:
         self._daemon: Final = daemon
         self._manager: Final = manager
         self._exits_when_idle: Final = exits_when_idle
         self._on_reload: Final = on_reload
-        self._on_started: Final = on_started
+        self._on_listening: Final = on_listening
         self._on_ready: Final = on_ready
         self._ended: Final = asyncio.Event()
 
@@ -54,21 +54,26 @@ class DaemonProcess:
             UsbError: A bus cannot be used at all.
         """
         self._add_signals()
-        async with self._daemon as daemon:
-            self._on_started()
-            daemon.listen_for_forwards()
-            await daemon.wait_settled(SETTLE_S)
-            self._on_ready()
-            self._manager.notify("READY=1", self._status())
-            _forget_what_stays()
-            alive = asyncio.ensure_future(self._show_life())
-            try:
-                await self._ended.wait()
-            finally:
-                alive.cancel()
-                with suppress(asyncio.CancelledError):
-                    await alive
-            self._manager.notify("STOPPING=1")
+        await self._daemon.start(self._on_listening)
+        try:
+            await self._serve_to_the_end()
+        finally:
+            await self._daemon.close()
+
+    async def _serve_to_the_end(self) -> None:
+        self._daemon.listen_for_forwards()
+        await self._daemon.wait_settled(SETTLE_S)
+        self._on_ready()
+        self._manager.notify("READY=1", self._status())
+        _forget_what_stays()
+        alive = asyncio.ensure_future(self._show_life())
+        try:
+            await self._ended.wait()
+        finally:
+            alive.cancel()
+            with suppress(asyncio.CancelledError):
+                await alive
+        self._manager.notify("STOPPING=1")
 
     def _add_signals(self) -> None:
         if sys.platform == "win32":

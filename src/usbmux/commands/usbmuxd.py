@@ -33,6 +33,7 @@ from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.policy import Rule
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
+from usbmux.daemon.state_directory import StateDirectory
 from usbmux.direct_loop import new_event_loop
 from usbmux.errors import ConfigurationError
 from usbmux.mux.settings import MuxSettings
@@ -179,7 +180,7 @@ def _end_other(pid_file: Path, *, in_any_case: bool) -> int:
 def _run(
     choices: Choices, arguments: Sequence[str], pid_file: Path | None, tell_ready: Callable[[Daemon], None]
 ) -> int:
-    """Serve until the end. The order matters: log, lock, sockets, then the smaller rights."""
+    """Serve until the end. The order matters: log, lock, sockets, then the smaller rights, then files and phones."""
     options = choices.options
     log = Log(options.log_format or ("journald" if options.systemd else "text"), options.logfile)
     manager = ServiceManager(os.environ)
@@ -191,14 +192,15 @@ def _run(
         log.start(options.verbose)
         if pid_file is not None:
             stack.enter_context(PidFile(pid_file))
-        daemon = Daemon(_settings(choices, manager), _buses(options, phones))
+        settings = _settings(choices, manager)
+        daemon = Daemon(settings, _buses(options, phones))
         add_traces(daemon.hub, options, stack)
         process = DaemonProcess(
             daemon,
             manager,
             exits_when_idle=options.enable_exit or options.udev or options.systemd,
             on_reload=lambda: _reload(arguments, log, daemon),
-            on_started=lambda: _give_up_rights(options.user),
+            on_listening=lambda: _give_up_rights(options.user, settings.pair_record_directory),
             on_ready=lambda: tell_ready(daemon),
         )
         runner.run(process.serve())
@@ -288,14 +290,18 @@ def _reload(arguments: Sequence[str], log: Log, daemon: Daemon) -> None:
     logger.warning("reloaded: log, verbosity, rules and limits; other changes wait for a restart")
 
 
-def _give_up_rights(user: str | None) -> None:
+def _give_up_rights(user: str | None, state: Path) -> None:
     if sys.platform == "win32":
         return
     from usbmux.commands import privileges
 
     privileges.restrict()
-    if user is not None:
-        privileges.become(user)
+    if user is None:
+        return
+    if os.geteuid() == 0:  # where its directory is to be, only root may make one as a rule
+        entry = privileges.find_user(user)
+        StateDirectory(state).make_for(entry.pw_uid, entry.pw_gid)
+    privileges.become(user)
 
 
 def _buses(options: argparse.Namespace, phones: "Sequence[SimulatedPhone]") -> list[UsbBus]:

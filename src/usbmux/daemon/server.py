@@ -5,7 +5,7 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -103,15 +103,17 @@ class Daemon:
         """Where Prometheus may ask, with the port that the system has chosen; None if nowhere."""
         return self._metrics.address if self._metrics is not None else None
 
-    async def start(self) -> None:
+    async def start(self, on_listening: Callable[[], None] | None = None) -> None:
         """Listen at every address and watch every bus.
+
+        Args:
+            on_listening: Called between the two and before its files are looked at: the moment to give up rights.
 
         Raises:
             ConfigurationError: An address can be reached by those who should not.
             OSError: An address cannot be bound, or the directory of the pair records must not be used.
             UsbError: A bus cannot be used at all.
         """
-        self._pair_records.prepare()
         self._loop = asyncio.get_running_loop()
         self.watch: SocketWatch = make_socket_watch(self._loop)
         self.patience: Patience = Patience(self._loop, client_link.REQUEST_TIMEOUT_S)
@@ -128,15 +130,11 @@ class Daemon:
         if isinstance(self._loop, DirectLoop):
             self._loop.direct.pause = self.moderation.pause
         try:
-            for settings in self._settings.listen:
-                self._listeners.append(self._listener(settings))
-            file = ForwardFile(self._settings.pair_record_directory)
-            self._forwards = KeptForwards(self._loop, file, self.registry, self.clients, self._forwarded_client_arrived)
-            self._forwards.load()
-            if self._settings.admin_listen is not None:
-                self._admin = self._admin_server(self._settings.admin_listen, self._forwards)
-            if self._settings.metrics_listen is not None:
-                self._metrics = self._metrics_server(self._settings.metrics_listen)
+            forwards = self._listen()
+            if on_listening is not None:
+                on_listening()
+            self._pair_records.prepare()
+            forwards.load()
             for bus in self._buses:
                 await bus.start(self._attendant)
         except BaseException:
@@ -149,6 +147,19 @@ class Daemon:
             self._admin.start()
         if self._metrics is not None:
             self._metrics.start()
+
+    def _listen(self) -> KeptForwards:
+        """Bind every address; nobody is accepted yet."""
+        for settings in self._settings.listen:
+            self._listeners.append(self._listener(settings))
+        file = ForwardFile(self._settings.pair_record_directory)
+        arrived = self._forwarded_client_arrived
+        self._forwards = forwards = KeptForwards(self._loop, file, self.registry, self.clients, arrived)
+        if self._settings.admin_listen is not None:
+            self._admin = self._admin_server(self._settings.admin_listen, forwards)
+        if self._settings.metrics_listen is not None:
+            self._metrics = self._metrics_server(self._settings.metrics_listen)
+        return forwards
 
     async def wait_settled(self, timeout_s: float) -> None:
         """Wait until every phone that was there at the start is attached or given up, but not longer than that.

@@ -40,6 +40,22 @@ class StateDirectory:
     def __init__(self, path: Path) -> None:
         self.path: Final = path
 
+    def make_for(self, user: int, group: int) -> None:
+        """Make it if there is none, for the user that we are about to become.
+
+        Parents that are missing stay ours, and others may pass through them. What the system refuses is only warned
+        about.
+        """
+        try:
+            if self.path.exists():
+                return
+            for parent in reversed(self.path.parents):
+                if not parent.exists():
+                    _make_directory(parent, 0o755)
+            _make_directory(self.path, 0o700, user, group)
+        except OSError as error:
+            logger.warning("pair records cannot be kept: %s", error)
+
     def prepare(self, is_known: Callable[[str], bool]) -> None:
         """Remove what interrupted writers have left, and lock other users out.
 
@@ -155,11 +171,7 @@ class StateDirectory:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _BY_DESCRIPTOR:
             with suppress(PermissionError):  # a parent that may be written to but not read
-                parent = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    _sync(parent)
-                finally:
-                    os.close(parent)
+                _sync_directory(self.path.parent)
 
     def _lock_out(self, directory: int, is_ours_alone: bool) -> None:
         facts = os.fstat(directory)
@@ -177,6 +189,27 @@ class StateDirectory:
             os.unlink(self._at(directory, name), dir_fd=directory)
         except OSError as error:  # of a directory that is only read
             logger.warning("what an interrupted save has left stays: %s", error)
+
+
+def _make_directory(path: Path, mode: int, user: int = -1, group: int = -1) -> None:
+    """Make one of that mode, whatever the umask, and give it away. Its name is on the disk then."""
+    path.mkdir(mode=0o700)
+    # By descriptor: who may write to the parent could put a link in its place meanwhile.
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+    try:
+        os.fchmod(directory, mode)
+        os.fchown(directory, user, group)
+    finally:
+        os.close(directory)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _sync(directory)
+    finally:
+        os.close(directory)
 
 
 def _sync(directory: int | None) -> None:
