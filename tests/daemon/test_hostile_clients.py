@@ -19,11 +19,9 @@ from usbmux.daemon.requests import RequestAnswerer
 from usbmux.testing import SimulatedPhone
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from tests.daemon.conftest import Serve
     from usbmux.control.message import Reply
-    from usbmux.daemon.requests import Answerable, Asker
+    from usbmux.daemon.requests import Answerable, Asker, LaterReply
 
 pytestmark = pytest.mark.asyncio
 
@@ -54,7 +52,7 @@ async def test_many_requests_come_at_once_they_are_answered_few_a_turn(
     answerer, turn = harness.daemon.answerer, 0
     answered_in_turn: Counter[int] = Counter()
 
-    def answer(request: Answerable, asker: Asker) -> Reply | Awaitable[Reply]:
+    def answer(request: Answerable, asker: Asker) -> Reply | LaterReply:
         answered_in_turn[turn] += 1
         return RequestAnswerer.answer(answerer, request, asker)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import plistlib
 import threading
@@ -12,15 +13,20 @@ import pytest
 import pytest_asyncio
 
 from tests.daemon.harness import OTHER_UDID, PATIENCE_S, UDID, Properties, encode, turns, until
+from usbmux.daemon.client_link import ClientLink
+from usbmux.daemon.requests import RequestAnswerer
 from usbmux.testing import SimulatedPhone, echo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.daemon.conftest import Serve
+    from usbmux.control.message import Reply
+    from usbmux.daemon.requests import Answerable, Asker, LaterReply
 
 pytestmark = pytest.mark.asyncio
 
+DELETE = encode({"MessageType": "DeletePairRecord", "PairRecordID": UDID})
 OLD, NEW = plistlib.dumps({"HostID": "old"}), plistlib.dumps({"HostID": "new"})
 
 
@@ -65,8 +71,7 @@ def read(record_id: str = UDID) -> Properties:
 
 async def test_idle_saves_reads_and_delete_in_one_write_are_carried_out_in_order(serve: Serve) -> None:
     client = await (await serve()).client()
-    delete = encode({"MessageType": "DeletePairRecord", "PairRecordID": UDID})
-    await client.send(save(OLD) + encode(read()) + save(NEW) + encode(read()) + delete + encode(read()))
+    await client.send(save(OLD) + encode(read()) + save(NEW) + encode(read()) + DELETE + encode(read()))
     for data in (OLD, NEW):
         await client.expect_result(0)
         assert await client.receive_properties(1) == {"PairRecordData": data}
@@ -117,6 +122,32 @@ async def test_save_waits_for_the_disk_closed_it_is_carried_out_and_the_next_is_
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == {f"{UDID}.plist": NEW}
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [encode({"MessageType": "ReadBUID"}), encode(read()), save(NEW), DELETE],
+    ids=["buid", "read", "save", "delete"],
+)
+async def test_asked_kicked_before_that_is_begun_it_is_dropped(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, request_: bytes
+) -> None:
+    harness = await serve()
+    client = await harness.client()
+    answerer = harness.daemon.answerer
+
+    def answer(asked: Answerable, asker: Asker) -> Reply | LaterReply:
+        assert isinstance(asker, ClientLink)
+        asyncio.get_running_loop().call_soon(asker.close, "kicked")  # before the task that is made of the answer
+        return RequestAnswerer.answer(answerer, asked, asker)
+
+    monkeypatch.setattr(answerer, "answer", answer)
+    await client.send(request_)
+    assert await client.receive_to_end() == b""
+    await turns()
+    gc.collect()  # a coroutine that nobody has awaited is told of when it goes
+    assert not (harness.directory / "lockdown").exists()
+    assert not harness.daemon.counts.pair_records
+
+
 async def test_save_waits_for_the_disk_its_client_goes_listeners_hear_paired(serve: Serve, disk: HeldDisk) -> None:
     harness = await serve(SimulatedPhone(UDID))
     await harness.attached()
@@ -153,8 +184,7 @@ async def test_link_in_place_of_a_record_requests_are_refused_and_connection_sta
     (harness.directory / "lockdown").mkdir(mode=0o700)
     (harness.directory / "lockdown" / f"{UDID}.plist").symlink_to(outside)
     client = await harness.client()
-    delete = encode({"MessageType": "DeletePairRecord", "PairRecordID": UDID})
-    await client.send(encode(read()) + save(NEW) + delete + encode({"MessageType": "ListListeners"}))
+    await client.send(encode(read()) + save(NEW) + DELETE + encode({"MessageType": "ListListeners"}))
     for _ in range(3):
         assert (await client.receive_properties(1))["MessageType"] == "Result"
     assert await client.receive_properties(1) == {"ListenerList": []}

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable
 from typing import Final, Protocol
 
 from usbmux.admin.message import ClientActivity, ConnectionStatus
@@ -17,7 +16,7 @@ from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
 from usbmux.daemon.policy import View
 from usbmux.daemon.registry import DeviceRegistry
-from usbmux.daemon.requests import Answerable, RequestAnswerer
+from usbmux.daemon.requests import Answerable, LaterReply, RequestAnswerer
 from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.unread import Unread
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
@@ -203,8 +202,8 @@ class ClientLink:
             else:
                 self._answering = self._loop.create_task(self._reply_later(answer))
 
-    async def _reply_later(self, answer: Awaitable[Reply]) -> None:
-        self._reply(await answer)
+    async def _reply_later(self, answer: LaterReply) -> None:
+        self._reply(await answer())
         self._answering = None
         self._serve()
 

@@ -72,7 +72,7 @@ class OwnRoute:
 
     async def _answer(self, request: Answerable) -> Reply:
         answer = self._answerer.answer(request, self)
-        reply = answer if isinstance(answer, Reply) else await answer
+        reply = answer if isinstance(answer, Reply) else await answer()
         match reply:
             case Result(errno.ENOENT as code):
                 raise PairRecordNotFoundError(code, f"there is no pair record for {self._udid}")

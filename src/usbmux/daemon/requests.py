@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, Protocol, assert_never
 
 from usbmux.control.message import (
@@ -27,6 +28,7 @@ from usbmux.daemon.policy import RecordAccess, View
 from usbmux.daemon.registry import DeviceRegistry
 
 Answerable = ListDevices | ListListeners | ReadBuid | ReadPairRecord | SavePairRecord | DeletePairRecord
+LaterReply = Callable[[], Awaitable[Reply]]
 _RecordRequest = ReadPairRecord | SavePairRecord | DeletePairRecord
 _RECORD_RESULTS: Final = {
     0: RecordResult.DONE,
@@ -69,8 +71,8 @@ class RequestAnswerer:
         self._reader.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._writer.shutdown, cancel_futures=True)
 
-    def answer(self, request: Answerable, asker: Asker) -> Reply | Awaitable[Reply]:
-        """The reply, or something to await for it. Never raises for what a client asked."""
+    def answer(self, request: Answerable, asker: Asker) -> Reply | LaterReply:
+        """The reply, or what begins to make it when it is called. Never raises for what a client asked."""
         if isinstance(request, _RecordRequest) and (refusal := _refusal(request, asker)):
             self._count(_action(request), refusal)
             return Result(refusal)
@@ -80,17 +82,20 @@ class RequestAnswerer:
             case ListListeners():
                 return ListenerList(self._registry.listeners(asker.view))
             case ReadBuid():
-                return self._from_files(asker, self._reader, lambda: Buid(self._pair_records.buid()))
+                return partial(self._from_files, asker, self._reader, lambda: Buid(self._pair_records.buid()))
             case ReadPairRecord(record_id):
-                return self._from_files(
-                    asker, self._reader, lambda: PairRecord(self._pair_records.read(record_id)), _action(request)
-                )
+                read = partial(self._read, record_id)
+                return partial(self._from_files, asker, self._reader, read, _action(request))
             case SavePairRecord():
-                return self._save(request, asker)
+                return partial(self._save, request, asker)
             case DeletePairRecord(record_id):
-                return self._from_files(asker, self._writer, lambda: self._delete(record_id), _action(request))
+                delete = partial(self._delete, record_id)
+                return partial(self._from_files, asker, self._writer, delete, _action(request))
             case _:
                 assert_never(request)
+
+    def _read(self, record_id: str) -> Reply:
+        return PairRecord(self._pair_records.read(record_id))
 
     def _delete(self, record_id: str) -> Reply:
         self._pair_records.delete(record_id)
