@@ -11,6 +11,7 @@ from usbmux.control.address import (
     TcpAddress,
     UnixAddress,
     address_from_environment,
+    bound_address,
     default_address,
     parse_address,
 )
@@ -115,6 +116,25 @@ def test_address_any_text_error_or_reads_back(text: str) -> None:
     with suppress(AddressError):
         address = parse_address(text)
         assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        (("127.0.0.1", 22), TcpAddress("127.0.0.1", 22)),
+        (("::1", 22, 0, 0), TcpAddress("::1", 22)),
+        ("/run/mux", UNIX),
+        (b"\0mux", UnixAddress("@mux")),
+        (b"\0m\0\xffx", UnixAddress("@m@\\xffx")),
+    ],
+)
+def test_name_of_socket_is_written_as_others_write_it(name: object, address: Address) -> None:
+    assert bound_address(name) == address
+
+
+def test_socket_without_name_has_no_address() -> None:
+    with pytest.raises(AddressError):
+        bound_address("")
 
 
 @pytest.mark.parametrize(

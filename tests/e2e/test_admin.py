@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from usbmux.client.admin import AdminClient
 from usbmux.control.address import UnixAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -78,6 +80,49 @@ def test_path_beside_is_too_long_daemon_says_so_and_serves(tmp_path: Path) -> No
         )
         process.wait_for_line("^usbmuxd ready")
         assert sockets(tmp_path) == {path.name}
+
+
+@pytest.fixture
+def abstract() -> Iterator[socket.socket]:
+    """A socket with a name and no file, that listens."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(f"\0usbmux-test-{os.getpid()}")
+        sock.listen()
+        yield sock
+
+
+HANDING = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.chdir(sys.argv[2])
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are of Linux")
+@pytest.mark.parametrize(
+    ("options", "beside"),
+    [
+        ([], None),
+        (["--admin-socket", "NONE"], None),
+        (["--admin-socket", "inside"], "inside"),
+        (["-S", "./usbmuxd"], "usbmuxd.admin"),
+    ],
+    ids=["nothing", "none", "path", "another socket"],
+)
+def test_socket_handed_over_has_no_file_admin_socket_is_not_made_of_its_name(
+    tmp_path: Path, abstract: socket.socket, options: list[str], beside: str | None
+) -> None:
+    handing = [sys.executable, "-c", HANDING, str(abstract.fileno()), str(tmp_path)]
+    command = [*handing, *COMMAND, "-s", "--config", "NONE", "-C", str(tmp_path / "records"), "--simulate", *options]
+    name = f"unix:@usbmux-test-{os.getpid()}"
+    with ChildProcess(command, environment=clean_environment(), pass_fds=[abstract.fileno()]) as process:
+        process.wait_for_line(rf"^usbmuxd ready: {name}(, unix:./usbmuxd)?$")
+        assert sockets(tmp_path) - {"usbmuxd"} == ({beside} if beside else set())
+        assert process.stop() == 0
+    complaint = f"usbmuxd: no admin socket: {name.removeprefix('unix:')} has no file; --admin-socket PATH makes one\n"
+    assert (complaint in process.output) is (options == [])
 
 
 def test_path_is_taken_by_something_else_daemon_is_refused_with_one_line(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -27,7 +28,7 @@ from usbmux.commands.logs import Log
 from usbmux.commands.pid_file import PidFile, locking_pid
 from usbmux.commands.service_manager import ServiceManager
 from usbmux.commands.tracing import add_traces, check_trace_options
-from usbmux.control.address import UnixAddress, address_from_environment, parse_address
+from usbmux.control.address import UnixAddress, address_from_environment, bound_address, parse_address
 from usbmux.daemon.admission import ClientLimits
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.policy import Rule
@@ -245,17 +246,10 @@ def _socket_group(options: argparse.Namespace) -> int | None:
 def _handed(manager: ServiceManager) -> Sequence[ListenSettings]:
     """What the service manager listens at for us."""
     return [
-        ListenSettings(parse_address(_spelled(handed.sock.getsockname())), handed=handed.sock)
+        ListenSettings(bound_address(handed.sock.getsockname()), handed=handed.sock)
         for handed in manager.sockets
         if handed.name != _ADMIN_NAME
     ]
-
-
-def _spelled(name: object) -> str:
-    if isinstance(name, tuple):
-        host, port = name[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return f"unix:{name}"
 
 
 def _admin(
@@ -263,18 +257,28 @@ def _admin(
 ) -> ListenSettings | None:
     handed = next((handed.sock for handed in manager.sockets if handed.name == _ADMIN_NAME), None)
     if handed is not None:
-        return ListenSettings(UnixAddress(str(handed.getsockname())), handed=handed)
+        return ListenSettings(bound_address(handed.getsockname()), handed=handed)
     if options.admin_socket not in (None, NONE):
         return ListenSettings(UnixAddress(options.admin_socket), mode=_OWNER_ONLY)
+    if options.admin_socket == NONE:
+        return None
     # Not beside a socket with a view of its own: its folder may be shared with those who are to see no more.
-    whole = (each.address for each in listen if each.permission is None)
-    path = next((address.path for address in whole if isinstance(address, UnixAddress)), None)
-    if options.admin_socket == NONE or path is None:
+    whole = [(each.address, each.handed) for each in listen if each.permission is None]
+    unix = [(address.path, handed) for address, handed in whole if isinstance(address, UnixAddress)]
+    path = next((path for path, handed in unix if not _is_abstract(handed)), None)
+    if path is None:
+        if unix:
+            complain(PROGRAM, f"no admin socket: {unix[0][0]} has no file; --admin-socket PATH makes one")
         return None
     if len(os.fsencode(path + SUFFIX)) > _MAX_PATH_LENGTH:
         complain(PROGRAM, f"no admin socket: {path}{SUFFIX} is too long; --admin-socket PATH puts it elsewhere")
         return None
     return ListenSettings(UnixAddress(path + SUFFIX), mode=_OWNER_ONLY)
+
+
+def _is_abstract(handed: socket.socket | None) -> bool:
+    """Whether it has a name of Linux and no file, and so nothing that keeps anybody out."""
+    return handed is not None and isinstance(handed.getsockname(), bytes)
 
 
 def _reload(arguments: Sequence[str], log: Log, daemon: Daemon) -> None:

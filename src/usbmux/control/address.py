@@ -64,6 +64,23 @@ def parse_address(text: str) -> Address:
     return _parse_path(text) if "/" in text else _parse_endpoint(text)
 
 
+def bound_address(name: object) -> Address:
+    """The address of a socket by what its `getsockname` says.
+
+    A socket of Linux that has a name and no file is written ``@name``, as systemd and ss(8) do.
+
+    Raises:
+        AddressError: It has no name.
+    """
+    match name:
+        case (str(host), int(port), *_):
+            return TcpAddress(host, port)
+        case bytes():
+            return UnixAddress(name.replace(b"\0", b"@").decode(errors="backslashreplace"))
+        case _:
+            return _parse_path(str(name))
+
+
 def default_address(platform: str = sys.platform) -> Address:
     """Where the daemon of that `sys.platform` listens when nobody says otherwise."""
     return TcpAddress("127.0.0.1", 27015) if platform == "win32" else UnixAddress("/var/run/usbmuxd")

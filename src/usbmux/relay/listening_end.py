@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from usbmux.control.address import Address, TcpAddress, UnixAddress, parse_address
+from usbmux.control.address import Address, TcpAddress, UnixAddress, bound_address
 from usbmux.readiness import Readiness
 from usbmux.relay.figures import Figures
 from usbmux.relay.route import HandedEnd, ListeningPort, Route
@@ -131,7 +131,7 @@ async def bind(route: Route) -> list[ListeningEnd]:
             sock, file = bind_unix(path, _OWNER_ONLY)
             return [ListeningEnd(sock, route.local, route, file)]
         case HandedEnd(_, handed):
-            return [ListeningEnd(handed, _address_of(handed), route)]
+            return [ListeningEnd(handed, bound_address(handed.getsockname()), route)]
 
 
 async def _bind_tcp(local: TcpAddress, route: Route) -> list[ListeningEnd]:
@@ -143,19 +143,12 @@ async def _bind_tcp(local: TcpAddress, route: Route) -> list[ListeningEnd]:
         for family, _, _, _, bindable in dict.fromkeys(found):
             host, port = str(bindable[0]), int(bindable[1])
             sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-            ends.append(ListeningEnd(sock, _address_of(sock), route))
+            ends.append(ListeningEnd(sock, bound_address(sock.getsockname()), route))
     except BaseException:
         for end in ends:
             end.close()
         raise
     return ends
-
-
-def _address_of(sock: socket.socket) -> Address:
-    name: object = sock.getsockname()
-    if isinstance(name, tuple):
-        return TcpAddress(str(name[0]), int(name[1]))
-    return parse_address(f"unix:{name}")
 
 
 def _unset(_sock: socket.socket) -> None:
