@@ -4,10 +4,21 @@ import errno
 import os
 import socket
 import stat
-from contextlib import suppress
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
 
 from usbmux.errors import AddressError
 from usbmux.values import frozen
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK_WITHIN_S: Final = 0.5
+"""How long others that start are waited for; what they do takes a millisecond."""
+_LOCK_AGAIN_S: Final = 0.005
 
 
 @frozen
@@ -21,6 +32,8 @@ class SocketFile:
     def remove(self) -> None:
         """Unless somebody has put another there. Idempotent.
 
+        Before the socket is closed: nobody takes the place of one that answers, nor gets a file of its number.
+
         Raises:
             OSError: It may not be removed.
         """
@@ -30,12 +43,13 @@ class SocketFile:
                 os.unlink(self.path)
 
 
-def bind_unix(path: str, mode: int, group: int | None = None) -> tuple[socket.socket, SocketFile]:
-    """A socket that is bound to a path, and does not listen yet.
+def listen_unix(path: str, mode: int, backlog: int, group: int | None = None) -> tuple[socket.socket, SocketFile]:
+    """A socket that listens at a path.
 
     Args:
         path: The file of somebody who does not answer any more is replaced.
         mode: Of the file: who may connect.
+        backlog: How many may wait to be accepted.
         group: Of the file; None: our own.
 
     Raises:
@@ -44,7 +58,12 @@ def bind_unix(path: str, mode: int, group: int | None = None) -> tuple[socket.so
     """
     if not hasattr(socket, "AF_UNIX"):
         raise AddressError(f"{path}: this platform has no Unix sockets; use host:port")
-    _remove_stale(path)
+    with _alone_in(os.path.dirname(path) or os.curdir):
+        _remove_stale(path)
+        return _listen(path, mode, backlog, group)
+
+
+def _listen(path: str, mode: int, backlog: int, group: int | None) -> tuple[socket.socket, SocketFile]:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
@@ -58,12 +77,48 @@ def bind_unix(path: str, mode: int, group: int | None = None) -> tuple[socket.so
         if group is not None:
             os.chown(path, -1, group)
         os.chmod(path, mode)
+        sock.listen(backlog)
     except OSError as error:
         sock.close()
         os.unlink(path)
         raise OSError(error.errno, f"cannot listen at {path}: {error.strerror}") from error
     status = os.stat(path)
     return sock, SocketFile(os.path.abspath(path), status.st_dev, status.st_ino)
+
+
+@contextmanager
+def _alone_in(directory: str) -> Iterator[None]:
+    """Keep others that start at the same time waiting: a socket that is bound and does not listen yet looks stale.
+
+    The directory itself is locked, which leaves no file. Anybody who may read it can do that: who holds it long is
+    not waited for, and a directory that cannot be locked is done without.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:  # we may not read it, or it is not there, which binding says better
+        yield
+        return
+    try:
+        _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        return
+    deadline = time.monotonic() + LOCK_WITHIN_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(_LOCK_AGAIN_S)
+        except OSError:  # a file system without locks
+            return
 
 
 def _remove_stale(path: str) -> None:

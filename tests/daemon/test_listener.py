@@ -44,6 +44,26 @@ async def test_closed_unix_listener_leaves_no_file(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+async def test_closing_its_file_goes_while_it_answers_so_that_nobody_takes_the_place_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "usbmuxd"
+    listener = listen(UnixAddress(str(path)))
+    refusals: list[str] = []
+    unlink = os.unlink
+
+    def tried_before(name: str) -> None:
+        with pytest.raises(OSError, match="another program answers there") as caught:
+            listen(UnixAddress(str(path)))
+        refusals.append(str(caught.value))
+        unlink(name)
+
+    monkeypatch.setattr(os, "unlink", tried_before)
+    listener.close()
+    assert len(refusals) == 1
+    assert not path.exists()
+
+
 async def test_stale_socket_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "usbmuxd"
     leave_socket_file(path)

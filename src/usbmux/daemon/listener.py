@@ -12,7 +12,7 @@ from typing import Final
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 from usbmux.errors import AddressError
 from usbmux.readiness import Readiness
-from usbmux.socket_file import SocketFile, bind_unix
+from usbmux.socket_file import SocketFile, listen_unix
 
 logger = logging.getLogger("usbmux.daemon.listener")
 
@@ -59,7 +59,7 @@ class Listener:
                 self._sock = handed
                 self.address: Address = address
             case UnixAddress(path):
-                self._sock, self._own_file = bind_unix(path, mode, group)
+                self._sock, self._own_file = listen_unix(path, mode, BACKLOG, group)
                 self.address = address
             case TcpAddress():
                 self._sock = _bind_tcp(address)
@@ -83,15 +83,15 @@ class Listener:
         if self._retry is not None:
             self._retry.cancel()
         self._readiness.read(False)
-        self._sock.close()
-        if self._spare is not None:
-            os.close(self._spare)
-            self._spare = None
         if self._own_file is not None:
             try:
                 self._own_file.remove()
             except OSError as error:
                 logger.warning("cannot remove the socket: %s", error)
+        self._sock.close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     def _accept(self) -> None:
         """One a turn: what it asks is answered at once, and to look for more takes as long as a turn."""

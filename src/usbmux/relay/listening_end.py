@@ -11,7 +11,7 @@ from usbmux.readiness import Readiness
 from usbmux.relay.figures import Figures
 from usbmux.relay.route import HandedEnd, ListeningPort, Route
 from usbmux.relay.splice import Splice
-from usbmux.socket_file import SocketFile, bind_unix
+from usbmux.socket_file import SocketFile, listen_unix
 
 _log = logging.getLogger("usbmux.relay")
 
@@ -68,12 +68,12 @@ class ListeningEnd:
         if self._readiness is not None:
             self._readiness.end()
             self._readiness = None
-        self._sock.close()
         if self._file is not None:
             try:
                 self._file.remove()
             except OSError as error:
                 _log.warning("cannot remove the socket: %s", error)
+        self._sock.close()
 
     def _accept(self) -> None:
         """One a turn, so that newcomers do not hold up the others."""
@@ -128,7 +128,7 @@ async def bind(route: Route) -> list[ListeningEnd]:
         case TcpAddress():
             return await _bind_tcp(route.local, route)
         case UnixAddress(path):
-            sock, file = bind_unix(path, _OWNER_ONLY)
+            sock, file = listen_unix(path, _OWNER_ONLY, _BACKLOG)
             return [ListeningEnd(sock, route.local, route, file)]
         case HandedEnd(_, handed):
             return [ListeningEnd(handed, bound_address(handed.getsockname()), route)]
