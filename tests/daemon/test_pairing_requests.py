@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from tests.daemon.harness import OTHER_UDID, PATIENCE_S, UDID, Properties, encode, turns, until
 from usbmux.daemon.client_link import ClientLink
+from usbmux.daemon.counts import RecordAction, RecordResult
 from usbmux.daemon.requests import RequestAnswerer
 from usbmux.testing import SimulatedPhone, echo
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.daemon.conftest import Serve
+    from tests.daemon.harness import Harness, RawClient
     from usbmux.control.message import Reply
     from usbmux.daemon.requests import Answerable, Asker, LaterReply
 
 pytestmark = pytest.mark.asyncio
 
 DELETE = encode({"MessageType": "DeletePairRecord", "PairRecordID": UDID})
+READ_DONE = (RecordAction.READ, RecordResult.DONE)
 OLD, NEW = plistlib.dumps({"HostID": "old"}), plistlib.dumps({"HostID": "new"})
 
 
@@ -107,12 +110,7 @@ async def test_save_waits_for_the_disk_closed_it_is_carried_out_and_the_next_is_
     serve: Serve, disk: HeldDisk
 ) -> None:
     harness = await serve()
-    saver, next_saver = await harness.client(), await harness.client()
-    disk.hold()
-    await saver.send(save(NEW))
-    await until(lambda: disk.waiting)
-    await next_saver.send(save(NEW, OTHER_UDID))
-    await turns()
+    saver, _next_saver = await two_saves(harness, disk)
     closing = asyncio.create_task(harness.daemon.close())
     assert await saver.receive_to_end() == b""
     assert not closing.done()
@@ -161,6 +159,46 @@ async def test_save_waits_for_the_disk_its_client_goes_listeners_hear_paired(ser
     await turns()
     disk.release()
     assert await listener.receive_properties(0) == {"MessageType": "Paired", "DeviceID": 1}
+
+
+async def test_save_waits_for_another_its_client_goes_it_is_carried_out(serve: Serve, disk: HeldDisk) -> None:
+    harness = await serve()
+    saver, next_saver = await two_saves(harness, disk)
+    next_saver.close()
+    await turns()
+    disk.release()
+    await saver.expect_result(0)
+    other = await harness.client()
+    await other.send(save(OLD))  # behind that of the client that has gone
+    await other.expect_result(0)
+    assert await other.request(read(OTHER_UDID)) == {"PairRecordData": NEW}
+    assert harness.daemon.counts.pair_records == {(RecordAction.SAVE, RecordResult.DONE): 3, READ_DONE: 1}
+
+
+async def test_save_waits_for_another_its_client_is_kicked_it_is_dropped(serve: Serve, disk: HeldDisk) -> None:
+    harness = await serve()
+    saver, next_saver = await two_saves(harness, disk)
+    (_first, second) = harness.daemon.clients
+    second.owner.close("kicked")
+    assert await next_saver.receive_to_end() == b""
+    disk.release()
+    await saver.expect_result(0)
+    other = await harness.client()
+    await other.send(save(OLD))
+    await other.expect_result(0)
+    await other.send(encode(read(OTHER_UDID)))
+    await other.expect_result(2)
+
+
+async def two_saves(harness: Harness, disk: HeldDisk) -> tuple[RawClient, RawClient]:
+    """Clients of which the first has a save that waits for the disk, and the second one that waits for the first."""
+    saver, next_saver = await harness.client(), await harness.client()
+    disk.hold()
+    await saver.send(save(NEW))
+    await until(lambda: disk.waiting)
+    await next_saver.send(save(NEW, OTHER_UDID))
+    await turns()
+    return saver, next_saver
 
 
 async def test_listening_save_fails_client_hears_nothing_of_it(serve: Serve) -> None:
