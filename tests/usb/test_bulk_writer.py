@@ -166,8 +166,26 @@ async def test_stalled_is_an_error_and_nothing_is_sent_again() -> None:
     endpoint.submitted[0].end(TransferStatus.STALL)
     writer.collect()
 
+    assert not writer.has_free_slot()
+    await asyncio.sleep(0)
     assert [type(error) for error in events.errors] == [UsbStallError]
     assert endpoint.sent == [b"two"]
+
+
+@pytest.mark.asyncio
+async def test_running_writes_fail_together_is_reported_once_and_only_later() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events)
+    writer.write(b"one")
+    writer.write(b"two")
+    for transfer in list(endpoint.submitted):
+        transfer.end(TransferStatus.NO_DEVICE)
+
+    assert not writer.collect()
+
+    assert events.errors == []
+    await asyncio.sleep(0)
+    assert len(events.errors) == 1
 
 
 @pytest.mark.asyncio
@@ -179,6 +197,7 @@ async def test_running_write_ends_without_the_device_is_disconnected(status: Tra
 
     endpoint.submitted[0].end(status)
     writer.collect()
+    await asyncio.sleep(0)
 
     assert [type(error) for error in events.errors] == [UsbDisconnectedError]
 

@@ -127,7 +127,7 @@ class BulkWriter:
             count += transfer.length
             self._idle.append(transfer)
             if (status := transfer.fields.status) != COMPLETED and self._is_running:
-                self._events.transfer_failed(transfer_error(status, _WRITE))
+                self._fail(transfer_error(status, _WRITE))
         self._in_flight.ended(len(ended))
         self._limit.ended(count, was_full=not had_free_slot)
         self._count_slots()
@@ -166,6 +166,7 @@ class BulkWriter:
         return length > 0 and length % self._max_packet_size == 0
 
     def _fail(self, error: UsbError) -> None:
+        # Later: what the reads have brought that ended together with a write is passed on before the pipe is lost.
         self._is_running = False
         self._loop.call_soon(self._events.transfer_failed, error)
 

@@ -189,6 +189,26 @@ async def test_started_write_stalls_pipe_is_lost(pipe: BulkPipe, phone: UsbfsDev
 
 
 @pytest.mark.asyncio
+async def test_started_write_fails_as_data_comes_the_data_is_delivered_before_the_loss(
+    pipe: BulkPipe, phone: UsbfsDevice, received: Received
+) -> None:
+    await until(lambda: len(phone.reads_waiting) == 8)
+    phone.holds_writes = True
+    pipe.write(b"on its way")
+    await until(lambda: len(phone.writes_held) == 1)
+
+    phone.stall(ENDPOINT_OUT)
+    phone.holds_writes = False
+    phone.submitted(phone.writes_held.popleft())
+    phone.send(b"last words")
+
+    await until(lambda: bool(received.losses))
+    assert received.data == b"last words"
+    assert [type(error) for error in received.losses] == [UsbStallError]
+    assert received.calls_after_loss == 0
+
+
+@pytest.mark.asyncio
 async def test_started_halt_cannot_be_cleared_pipe_is_lost(phone: UsbfsDevice, received: Received) -> None:
     await until(lambda: len(phone.reads_waiting) == 8)
     phone.fail(Call.CLEAR_HALT, errno.EPROTO)
