@@ -114,8 +114,10 @@ class Egress:
         self._data_turns.join(connection, count)
 
     def forget(self, connection: TcpConnection) -> None:
-        """It has no data to send any more."""
+        """It has ended: what it wants to send is nothing, or a reset."""
         self._data_turns.forget(connection)
+        if not connection.wants_control:
+            self._control_turns.pop(connection, None)
         if self.granted is connection:
             self.granted = None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,6 +99,36 @@ def test_egress_syn_that_was_not_sent_before_its_end_is_skipped(wire: Wire) -> N
     wire.connect(2)
     wire.advance(3.5)
     assert wire.session.next_event() is not None
+
+
+@pytest.mark.parametrize("is_aborted", [True, False], ids=["aborted", "unanswered"])
+def test_egress_phone_takes_nothing_connections_that_ended_are_not_kept(wire: Wire, is_aborted: bool) -> None:
+    def connect() -> weakref.ref[TcpConnection]:
+        connection = wire.session.connect(1, wire.now)
+        if is_aborted:
+            wire.abort(connection)
+        return weakref.ref(connection)
+
+    ended = [connect() for _ in range(100)]
+    wire.advance(3.5)
+    while wire.session.next_event() is not None:
+        pass
+    assert {connection() for connection in ended} == {None}
+    wire.expect_nothing()
+
+
+def test_egress_phone_takes_nothing_of_what_ended_only_the_reset_that_is_due_is_kept(wire: Wire) -> None:
+    taken = OUR_WINDOW // 4
+    aborted, reset = wire.establish(), wire.establish()
+    for connection in (aborted, reset):
+        wire.receive(connection, taken)
+        wire.acknowledge(connection, taken)
+    wire.abort(aborted, "stop")
+    wire.expect_closed(aborted, CloseCause.ABORTED, "stop")
+    wire.inject(destination=2, seq=FIRST + taken, flags=Flags.RST)
+    wire.expect_closed(reset, CloseCause.RESET)
+    wire.expect(flags=Flags.RST, ack=FIRST + taken, payload=b"stop")
+    wire.expect_nothing()
 
 
 # Sequence numbers of packets (M7, M13).
