@@ -105,6 +105,27 @@ def test_reader_rest_of_a_packet_lost_nothing_of_the_next_one_is_taken_for_it() 
     assert lost.value.data.strip(b"b") == b""
 
 
+@pytest.mark.parametrize("begun", [b"bbbb\1", b"bbbb\0\2", b"bbbb\0\1\1", b"b" * 5, b"b" * 7], ids=bytes.hex)
+def test_reader_rest_of_a_packet_lost_the_few_bytes_behind_it_are_judged_too(begun: bytes) -> None:
+    reader = PacketReader(2)
+    whole = encode_v2(6, b"a" * 1000, 1, 1)
+    assert list(reader.receive_data(whole[:500])) == []
+    with pytest.raises(RemoteProtocolError, match="impossible length") as lost:
+        list(reader.receive_data(whole[500:] + begun))
+    assert lost.value.data == begun
+
+
+@pytest.mark.parametrize(
+    "begun", [b"b" * 4, b"bbbb\0", b"bbbb\0\1", b"bbbb\0\1\0", b"bbbb\0\0\0", b"bbbb\0\0\xff"], ids=bytes.hex
+)
+def test_reader_few_bytes_behind_a_continued_packet_can_be_a_header_it_does_not_wait(begun: bytes) -> None:
+    reader = PacketReader(2)
+    whole = encode_v2(6, b"a" * 1000, 1, 1)
+    assert list(reader.receive_data(whole[:500])) == []
+    assert len(list(reader.receive_data(whole[500:] + begun))) == 1
+    assert reader.pending == begun
+
+
 def test_reader_header_behind_a_continued_packet_may_be_incomplete() -> None:
     reader = PacketReader(2)
     stream = encode_v2(6, b"first", 1, 1) + encode_v2(6, b"second", 2, 1)

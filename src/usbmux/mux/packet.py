@@ -180,7 +180,8 @@ class PacketReader:
         pending += data[offset:end]
         # If the packet's own rest was lost, it was filled up with the next one, and what follows is no header: that
         # must be found out before the payload is used.
-        self._packet_length(data, end)
+        if end < len(data) and not self._packet_length(data, end):
+            self._check_begun_length(data[end:])
         self.pending = bytearray()  # a new one, because the packet is a view of the old one
         self._pending_length = 0
         return memoryview(pending), end
@@ -193,3 +194,9 @@ class PacketReader:
         if not self._header_length(protocol) <= length <= MAX_PACKET_LENGTH:
             raise RemoteProtocolError(f"mux packet with impossible length {length}", bytes(buffer[offset:]))
         return int(length)
+
+    def _check_begun_length(self, header: memoryview) -> None:
+        """Of a header that is incomplete: nothing waits for the rest, but what is there must be able to begin one."""
+        least = int.from_bytes(bytes(header[_PROTOCOL.size :]).ljust(_LENGTH_V1 - _PROTOCOL.size, b"\0"), "big")
+        if least > MAX_PACKET_LENGTH:
+            raise RemoteProtocolError(f"mux packet with impossible length {least} or more", bytes(header))
