@@ -27,13 +27,10 @@ from usbmux.mux.events import (
 )
 from usbmux.mux.handshake import Handshake
 from usbmux.mux.link_count import LinkCount
-from usbmux.mux.packet import (
-    HEADER_LENGTH,
-    MuxProtocol,
-    PacketReader,
-)
+from usbmux.mux.packet import HEADER_LENGTH, MuxProtocol, PacketReader
 from usbmux.mux.port_allocator import LAST_PORT, PortAllocator
 from usbmux.mux.segment import Flags, Segment
+from usbmux.mux.segment_packet import HEADERS_LENGTH
 from usbmux.mux.segment_run import SegmentRun
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.timers import Timers
@@ -321,7 +318,8 @@ class MuxSession:
     def _receive_packets(self, data: memoryview, is_run_over: bool) -> None:
         """`is_run_over` is whether the first packet was found not to be ordinary."""
         reader, offset, end = self._reader, 0, len(data)
-        is_new = not reader.pending
+        begun = len(reader.pending)
+        is_new = not begun
         while offset < end:
             is_whole = not reader.pending
             if is_whole and reader.version == 2 and not is_run_over:
@@ -337,14 +335,15 @@ class MuxSession:
                     self._receive_packet(raw)
         if not reader.pending or self.state is not _READY:
             self._packet_deadline = None
-        elif is_new:
-            self._begin_packet()
+        elif is_new or begun < HEADERS_LENGTH:
+            self._await_rest(is_new=is_new)
 
-    def _begin_packet(self) -> None:
-        """The rest of a packet is still coming."""
-        # A length that was no length may wait for 64 KiB that never come, and everything behind it with it.
-        self._packet_deadline = self._now + self.settings.packet_timeout_s
-        self.deadline_moved = True
+    def _await_rest(self, *, is_new: bool) -> None:
+        """The rest of a packet is still coming, which begins in this transfer or whose headers had not all come."""
+        if is_new:
+            # A length that was no length may wait for 64 KiB that never come, and everything behind it with it.
+            self._packet_deadline = self._now + self.settings.packet_timeout_s
+            self.deadline_moved = True
         if self._reader.version == 2:  # phones with version 1 are slower than any of this
             connection = take_early(self._reader.pending, self._link_count.expected, self._connections, self._now)
             if connection is not None:

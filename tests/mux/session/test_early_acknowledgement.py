@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tests.mux.outcome import Outcome
 from tests.mux.session.test_runs import ODD, ORDINARY, Turn
 from tests.mux.wire import FIRST, PHONE_WINDOW, TCP, Wire
-from usbmux.mux.events import SendRoomOpened
+from usbmux.mux.events import CloseCause, SendRoomOpened
 from usbmux.mux.packet import encode_v2
 from usbmux.mux.segment import Flags, Segment
 
@@ -96,20 +97,37 @@ def test_headers_are_damaged_nothing_is_taken(place: int) -> None:
     assert connection.snd_una == 1
 
 
-def test_headers_come_in_parts_nothing_is_taken_before_the_rest() -> None:
+@pytest.mark.parametrize("cuts", [(1,), (8,), (20,), (35,), (7, 16, 30)], ids=str)
+def test_headers_come_in_parts_there_is_room_again_with_the_last_of_them(cuts: tuple[int, ...]) -> None:
     wire, connection = full()
     packet = wire.segment(ack=513, window=512, payload=LONG)
-    wire.inject_data(packet[:35])
-    wire.inject_data(packet[35:FIRST_READ])
+    for begin, end in pairwise((0, *cuts)):
+        wire.inject_data(packet[begin:end])
+        wire.expect_nothing()
+
+    wire.inject_data(packet[cuts[-1] : FIRST_READ])
+    wire.expect_event(SendRoomOpened(connection))
     wire.expect_nothing()
 
     wire.inject_data(packet[FIRST_READ:])
-    wire.expect_event(SendRoomOpened(connection))
     wire.expect_data(connection, LONG)
+    wire.expect_nothing()
 
 
-def outcome(turns: list[Turn], *, in_parts: bool) -> Outcome:
-    """What a session makes of packets that come whole, or first their headers and then the rest."""
+def test_headers_come_late_the_rest_is_waited_for_since_the_packet_began() -> None:
+    wire, connection = full()
+    packet = wire.segment(ack=513, window=512, payload=LONG)
+    wire.inject_data(packet[:20])
+    wire.advance(1.5)
+    wire.inject_data(packet[20:FIRST_READ])
+    wire.expect_event(SendRoomOpened(connection))
+
+    wire.advance(0.5)
+    wire.expect_closed(connection, CloseCause.LOST, "the rest of a packet did not come within 2 s")
+
+
+def outcome(turns: list[Turn], *cuts: int) -> Outcome:
+    """What a session makes of packets that come in parts."""
     wire = Wire()
     wire.shake_hands()
     connections = [wire.establish(22), wire.establish(23)]
@@ -126,8 +144,8 @@ def outcome(turns: list[Turn], *, in_parts: bool) -> Outcome:
         segment = Segment(*ports, first, ack[which], turn.flags, turn.window, turn.payload)
         seq[which] = (seq[which] + len(turn.payload)) % 2**32
         packet = encode_v2(TCP, segment.encode(), count, 0)
-        for part in (packet[:36], packet[36:]) if in_parts else (packet,):
-            wire.inject_data(part)
+        for begin, end in pairwise((0, *cuts, len(packet))):
+            wire.inject_data(packet[begin:end])
         outcome.note_events()
         outcome.note_packets()
     wire.advance(100)
@@ -137,8 +155,8 @@ def outcome(turns: list[Turn], *, in_parts: bool) -> Outcome:
 
 
 @settings(derandomize=True, max_examples=250, deadline=None)
-@given(st.lists(st.one_of(ORDINARY, ORDINARY, ORDINARY, ODD), max_size=12))
-def test_in_parts_or_whole_comes_to_the_same(turns: list[Turn]) -> None:
+@given(st.lists(st.one_of(ORDINARY, ORDINARY, ORDINARY, ODD), max_size=12), st.sampled_from([(36,), (20, 36), (35,)]))
+def test_in_parts_or_whole_comes_to_the_same(turns: list[Turn], cuts: tuple[int, ...]) -> None:
     """But for a packet that is too long for our window: what it acknowledges is known before that is."""
     turns = [turn for turn in turns if turn.damage is None and len(turn.payload) <= PHONE_WINDOW // 2]
-    assert outcome(turns, in_parts=True) == outcome(turns, in_parts=False)
+    assert outcome(turns, *cuts) == outcome(turns)
