@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,9 +11,13 @@ from usbmux.daemon.attendant import DeviceAttendant, Patience
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError
 from usbmux.mux.packet import MuxProtocol, Version, encode_v1
+from usbmux.mux.segment import RST, Segment
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.drain import Drain
 from usbmux.usb.pipe import BulkPipe, PipeReceiver, UsbDeviceInfo
+
+if TYPE_CHECKING:
+    from usbmux.mux.events import CloseCause
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,17 +31,21 @@ class SlowPipe:
         self.info = UsbDeviceInfo("00008030-001A2B3C4D5E6F01", 0x12A8, 1, 480_000_000, "1-1")
         self.drain = Drain()
         self.may_close = asyncio.Event()
+        self.is_closing = False
         self.is_closed = False
+        self.written: list[bytes] = []
+        self.slots = 1000
+        """How many packets it takes in all."""
         self.receiver: PipeReceiver | None = None
 
     def start(self, receiver: PipeReceiver) -> None:
         self.receiver = receiver
 
     def has_free_slot(self) -> bool:
-        return not self.is_closed
+        return not self.is_closing and len(self.written) < self.slots
 
     def write(self, packet: bytes) -> None:
-        pass
+        self.written.append(packet)
 
     def free_buffer(self) -> memoryview | None:
         return None
@@ -45,6 +54,7 @@ class SlowPipe:
         raise NotImplementedError
 
     async def close(self) -> None:
+        self.is_closing = True
         await self.may_close.wait()
         assert self.receiver is not None
         self.receiver.pipe_lost(None)
@@ -118,6 +128,86 @@ async def test_attached_and_daemon_ends_pipe_is_closed_first() -> None:
     await closing
     assert candidate.pipe.is_closed
     assert not registry.records()
+
+
+class Handler:
+    """Of a stream that is never established."""
+
+    def stream_established(self) -> None:
+        raise NotImplementedError
+
+    def stream_data_received(self, pieces: list[memoryview | bytes]) -> int:
+        raise NotImplementedError
+
+    def stream_room_opened(self) -> None:
+        raise NotImplementedError
+
+    def stream_turn_came(self) -> None:
+        raise NotImplementedError
+
+    def stream_closed(self, cause: CloseCause, text: str) -> None:
+        pass
+
+
+async def _ending(streams: int) -> tuple[asyncio.Task[None], SlowPipe, PipeReceiver]:
+    """A daemon that ends with that many streams to a phone that takes nothing for now."""
+    registry = DeviceRegistry()
+    attendant = _attendant(registry)
+    candidate = Candidate()
+    attendant.device_arrived(candidate)
+    receiver = await candidate.answer()
+    await turns(5)
+    (device,) = registry
+    for _ in range(streams):
+        device.link.connect(7, Handler())
+    pipe = candidate.pipe
+    pipe.slots = len(pipe.written)
+    closing = asyncio.create_task(attendant.close())
+    await turns(5)
+    pipe.may_close.set()
+    return closing, pipe, receiver
+
+
+async def test_attached_and_daemon_ends_pipe_is_full_every_connection_is_reset_before_it_closes() -> None:
+    closing, pipe, receiver = await _ending(streams=100)
+    before = pipe.slots
+    for _ in range(100):
+        assert not pipe.is_closing
+        pipe.slots += 1
+        receiver.slot_freed()
+        await turns(5)
+    assert pipe.is_closing
+    await closing
+    resets = [Segment.decode(packet[8:]) for packet in pipe.written[before:]]
+    assert {(segment.flags, segment.source_port) for segment in resets} == {(RST, port) for port in range(1, 101)}
+
+
+async def test_attached_and_daemon_ends_phone_vanishes_with_resets_due_pipe_is_closed_at_once() -> None:
+    closing, pipe, receiver = await _ending(streams=1)
+    assert not pipe.is_closing
+    receiver.pipe_lost(UsbDisconnectedError("unplugged"))
+    await turns(5)
+    assert pipe.is_closed
+    await closing
+
+
+@pytest.mark.slow
+async def test_attached_and_daemon_ends_phone_takes_nothing_pipe_is_closed_after_half_a_second() -> None:
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    closing, pipe, _receiver = await _ending(streams=1)
+    await closing
+    assert pipe.is_closed
+    assert 0.4 < loop.time() - before < 5
+
+
+async def test_attached_and_daemon_ends_cancelled_with_resets_due_pipe_is_closed_all_the_same() -> None:
+    closing, pipe, _receiver = await _ending(streams=1)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await turns(5)
+    assert pipe.is_closed
 
 
 async def test_in_handshake_daemon_ends_and_answer_comes_all_the_same_nothing_happens() -> None:

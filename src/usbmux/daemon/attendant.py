@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("usbmux.daemon")
 
+_LAST_PACKETS_S: Final = 0.5
+"""How long a phone may take to be told of the end of its connections."""
+
 
 @frozen
 class Patience:
@@ -168,8 +171,11 @@ class DeviceAttendant:
                     self._preflight.phone_detached(device_id)
                 self._registry.detach(device_id)
             life.closing()
-            await pipe.close()
-            del self._links[candidate]
+            try:
+                await link.wait_sent(_LAST_PACKETS_S)
+            finally:
+                await pipe.close()
+                del self._links[candidate]
 
     async def _open(self, candidate: UsbCandidate, *, anew: bool) -> BulkPipe:
         deadline = self._loop.time() + self._patience.open_for_s

@@ -31,7 +31,7 @@ from usbmux.mux.events import (
     SessionFailed,
 )
 from usbmux.mux.packet import ControlKind
-from usbmux.mux.session import MuxSession
+from usbmux.mux.session import MuxSession, SessionState
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
 
@@ -221,6 +221,8 @@ class DeviceLink:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
         self._in_turn = False
+        self._all_sent: asyncio.Future[None] | None = None
+        """Resolves when nothing waits for the pipe any more, if somebody wants to know."""
         self._logger: Final = logging.LoggerAdapter(logger, {"udid": pipe.info.serial_number})
         self._log_budget: Final = LogBudget()
 
@@ -242,11 +244,17 @@ class DeviceLink:
         return DeviceStream(self, connection, now)
 
     def shut_down(self, reason: str) -> None:
-        """Reset every connection, send what the pipe takes at once and call the link ended."""
+        """Reset every connection and call the link ended. What the pipe does not take at once goes out later."""
         for connection in list(self.handlers):
             self.session.abort(connection, reason, self.now())
         self.turn(self.now())
         self._end(reason)
+
+    async def wait_sent(self, timeout_s: float) -> None:
+        """Wait until the pipe has taken all that is due, or is lost, but not longer than that."""
+        if self.session.state is SessionState.READY and self.session.egress.may_have_packet:
+            self._all_sent = self._loop.create_future()
+            await asyncio.wait([self._all_sent], timeout=timeout_s)
 
     # PipeReceiver
 
@@ -260,6 +268,8 @@ class DeviceLink:
         """See `PipeReceiver`."""
         if self.session.egress.may_have_packet:
             self.turn(self.now())
+        if self._all_sent is not None and not self.session.egress.may_have_packet:
+            self._wait_no_more()
 
     def pipe_lost(self, error: UsbError | None) -> None:
         """See `PipeReceiver`."""
@@ -367,7 +377,13 @@ class DeviceLink:
         if self._timer is not None:  # it may be one that has nothing to do any more; nor shall it keep the link alive
             self._timer.cancel()
             self._timer = None
+        self._wait_no_more()
         if not self.ready.done():
             self.ready.set_result(False)
         if not self.ended.done():
             self.ended.set_result(reason)
+
+    def _wait_no_more(self) -> None:
+        all_sent, self._all_sent = self._all_sent, None
+        if all_sent is not None and not all_sent.done():
+            all_sent.set_result(None)
