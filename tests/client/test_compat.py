@@ -9,7 +9,7 @@ from usbmux import MuxDevice, MuxError, MuxVersionError, USBMux, UsbmuxError
 from usbmux.control import plist_codec
 from usbmux.control.frame import HEADER_LENGTH, Frame, MessageType
 from usbmux.control.message import Attached, Connect, Detached, Listen, Paired, Result, ResultCode
-from usbmux.errors import DaemonUnavailableError
+from usbmux.errors import AddressError, DaemonUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,3 +198,8 @@ def test_nobody_at_the_address_raises_daemon_unavailable(tmp_path: Path, monkeyp
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(tmp_path / "missing"))
     with pytest.raises(DaemonUnavailableError, match="missing"):
         USBMux()
+
+
+def test_address_that_is_none_raises_address_error() -> None:
+    with pytest.raises(AddressError, match="no name of a computer"):
+        USBMux("a..b:27015")

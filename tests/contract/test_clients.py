@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
+    from usbmux.control.address import Address
+
 RED_PHONE = Device.from_record(RED)
 BLUE_PHONE = Device.from_record(BLUE)
 SHORT_S = 0.05
@@ -120,6 +122,25 @@ def test_nobody_at_the_address_raises_daemon_unavailable(
     for address in (UnixAddress(str(tmp_path / "missing")), TcpAddress("127.0.0.1", port)):
         with pytest.raises(DaemonUnavailableError, match=str(address)):
             Subject(kind, runner, address).run(lambda c: c.devices())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        TcpAddress("a..b", 1),
+        TcpAddress("a" * 64, 1),
+        TcpAddress("127.0.0.1", 70_000),
+        pytest.param(UnixAddress("/run/\ud800"), marks=needs_unix_sockets),
+        pytest.param(UnixAddress("/run/\0"), marks=needs_unix_sockets),
+        pytest.param(UnixAddress(f"/{'x' * 200}"), marks=needs_unix_sockets),
+    ],
+    ids=["empty label", "long label", "port", "surrogate", "null", "long path"],
+)
+def test_address_that_the_system_refuses_raises_daemon_unavailable(
+    kind: ClientKind, runner: asyncio.Runner, address: Address
+) -> None:
+    with pytest.raises(DaemonUnavailableError, match="no usbmux daemon at"):
+        Subject(kind, runner, address).run(lambda c: c.devices())
 
 
 @needs_unix_sockets
@@ -279,3 +300,13 @@ def test_pair_record_that_cannot_be_written_raises_the_errno(client: Subject, se
     with pytest.raises(RequestError, match="Invalid argument") as caught:
         client.run(lambda c: c.save_pair_record("R", b"data"))
     assert caught.value.result == errno.EINVAL
+
+
+@pytest.mark.parametrize("code", [1 << 31, (1 << 32) - errno.EINVAL, -(1 << 31)])
+def test_pair_record_answered_with_a_number_that_is_no_errno_raises_it(
+    client: Subject, server: ScriptedServer, code: int
+) -> None:
+    server.play(answer(ReadPairRecord("R"), Result(code)))
+    with pytest.raises(RequestError, match=f"errno {code}") as caught:
+        client.run(lambda c: c.read_pair_record("R"))
+    assert caught.value.result == code

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from usbmux.client import operations, tracker
-from usbmux.client.endpoint import QUEUE_FULL_DELAY_S, hung_up, timed_out, unix_family, unreachable
+from usbmux.client.endpoint import QUEUE_FULL_DELAY_S, REFUSALS, hung_up, timed_out, unix_family, unreachable
 from usbmux.client.operations import DEFAULT_TIMEOUT_S, Operation, client_identity
 from usbmux.client.tracker import DeviceTracker, backoff_delays_s
 from usbmux.control.address import Address, TcpAddress, UnixAddress, address_from_environment, parse_address
@@ -360,7 +360,7 @@ async def _open_socket(address: Address) -> socket.socket:
         return await _open_tcp(address)
     except TimeoutError:
         raise
-    except OSError as error:
+    except REFUSALS as error:
         raise unreachable(address, error) from error
 
 

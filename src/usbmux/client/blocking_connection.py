@@ -5,7 +5,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from usbmux.client.endpoint import QUEUE_FULL_DELAY_S, hung_up, unix_family, unreachable
+from usbmux.client.endpoint import QUEUE_FULL_DELAY_S, REFUSALS, hung_up, unix_family, unreachable
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 from usbmux.control.client import ClientSession
 from usbmux.control.message import Notification
@@ -40,7 +40,7 @@ def open_socket(address: Address, deadline: float) -> socket.socket:
         return _open_tcp(address, deadline)
     except TimeoutError:
         raise
-    except OSError as error:
+    except REFUSALS as error:
         raise unreachable(address, error) from error
 
 

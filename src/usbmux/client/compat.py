@@ -65,6 +65,7 @@ class USBMux:
         socketpath: The daemon's socket, in any spelling; None for USBMUXD_SOCKET_ADDRESS or the system's default.
 
     Raises:
+        AddressError: The socket, or the variable's value, is no address.
         MuxError: The daemon does not let us listen.
         DaemonUnavailableError: Nobody serves at the address.
     """

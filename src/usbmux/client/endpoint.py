@@ -10,6 +10,8 @@ from usbmux.errors import DaemonUnavailableError, RequestTimeoutError
 if TYPE_CHECKING:
     from usbmux.control.address import Address
 
+REFUSALS = (OSError, ValueError, OverflowError)
+"""How Python says that it cannot connect. All but the first: an address that nobody read with `parse_address`."""
 QUEUE_FULL_DELAY_S = 0.01
 """Between two attempts at a Unix socket whose queue is full: a non-blocking connect fails there instead of waiting."""
 
@@ -26,9 +28,10 @@ def unix_family(address: Address) -> int:
     return family
 
 
-def unreachable(address: Address, error: OSError) -> DaemonUnavailableError:
+def unreachable(address: Address, error: Exception) -> DaemonUnavailableError:
     """The error for a daemon that could not be connected to."""
-    return DaemonUnavailableError(f"no usbmux daemon at {address}: {error.strerror or error}")
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return DaemonUnavailableError(f"no usbmux daemon at {address}: {reason}")
 
 
 def hung_up(address: Address) -> DaemonUnavailableError:

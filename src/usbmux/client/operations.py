@@ -142,9 +142,16 @@ def _pair_record_failure(name: str, udid: str, reply: Reply) -> RequestError | R
         case Result(errno.ENOENT):
             return PairRecordNotFoundError(reply.code, f"the daemon keeps no pair record for {udid!r}")
         case Result(code) if code != ResultCode.OK:
-            return RequestError(code, f"{name} for {udid!r} failed: {os.strerror(code)} (errno {code})")
+            return RequestError(code, f"{name} for {udid!r} failed: {_describe_errno(code)} (errno {code})")
         case _:
             return _failure(name, reply)
+
+
+def _describe_errno(code: int) -> str:
+    try:
+        return os.strerror(code)
+    except (OverflowError, ValueError):  # the field of a Result is wider than an errno
+        return "unknown error"
 
 
 def _failure(name: str, reply: Reply) -> RequestError | RemoteProtocolError:

@@ -13,10 +13,11 @@ from usbmux.values import frozen
 
 ENVIRONMENT_VARIABLE: Final = "USBMUXD_SOCKET_ADDRESS"
 _MAX_PORT: Final = 65535
+_MAX_LABEL_LENGTH: Final = 63
 # Compiled when they are needed, and kept by `re`: most programs that start never read an address.
 _SCHEME: Final = r"(?is)(unix|tcp):(?://)?(.*)"
 _OTHER_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
-_ENDPOINT: Final = r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\\\s]+)):(?P<port>[0-9]{1,5})"
+_ENDPOINT: Final = r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\\\s\0]+)):(?P<port>[0-9]{1,5})"
 
 
 @frozen
@@ -102,7 +103,8 @@ def address_from_environment(environ: Mapping[str, str], platform: str = sys.pla
 
 
 def _parse_path(path: str) -> UnixAddress:
-    if not path or "\0" in path:
+    # Bytes that are not UTF-8 come from the environment as surrogates; any other surrogate stands for nothing.
+    if not path or "\0" in path or not _can_encode(path, "utf-8", "surrogateescape"):
         raise AddressError(f"{path!r} is no path of a socket")
     return UnixAddress(path)
 
@@ -114,7 +116,18 @@ def _parse_endpoint(text: str) -> TcpAddress:
     port = int(match["port"])
     if port > _MAX_PORT:
         raise AddressError(f"{text!r}: a port is at most {_MAX_PORT}")
-    return TcpAddress(match["host"] or _check_v6(match["v6"]), port)
+    return TcpAddress(_check_name(match["host"]) if match["host"] else _check_v6(match["v6"]), port)
+
+
+def _check_name(host: str) -> str:
+    """What no system looks up is refused here: IDNA (RFC 3490, section 4) bounds each label, also of what is ASCII."""
+    if host.isascii():  # without the codec, which takes long to import
+        is_name = all(0 < len(label) <= _MAX_LABEL_LENGTH for label in host.removesuffix(".").split("."))
+    else:
+        is_name = _can_encode(host, "idna")
+    if not is_name:
+        raise AddressError(f"{host!r} is no name of a computer")
+    return host
 
 
 def _check_v6(host: str) -> str:
@@ -125,6 +138,14 @@ def _check_v6(host: str) -> str:
     except ValueError as error:
         raise AddressError(f"{host!r} in brackets is no address of IP version 6") from error
     return host
+
+
+def _can_encode(text: str, encoding: str, errors: str = "strict") -> bool:
+    try:
+        text.encode(encoding, errors)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _explain(text: str) -> str:
