@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,6 +185,27 @@ def test_daemon_that_never_accepts_raises_timeout(kind: ClientKind, runner: asyn
         first.connect(path)
         with pytest.raises(RequestTimeoutError):
             Subject(kind, runner, UnixAddress(path)).run(lambda c: c.devices(), timeout_s=SHORT_S)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue may refuse")
+def test_name_whose_addresses_do_not_answer_raises_timeout_for_all_of_them(
+    kind: ClientKind, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # the queue is full then
+            stream = stack.enter_context(socket.socket())
+            stream.setblocking(False)
+            stream.connect_ex(silent.getsockname())
+        last = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        last.setblocking(False)
+        endpoints = [silent.getsockname(), silent.getsockname(), last.getsockname()]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", endpoint) for endpoint in endpoints]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with pytest.raises(RequestTimeoutError, match=r"within 0\.05 s"):
+            Subject(kind, runner, TcpAddress("host.example", 1)).run(lambda c: c.devices(), timeout_s=SHORT_S)
+        with pytest.raises(BlockingIOError):
+            last.accept()
 
 
 @pytest.mark.parametrize(

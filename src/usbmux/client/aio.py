@@ -358,8 +358,6 @@ async def _open_socket(address: Address) -> socket.socket:
         if isinstance(address, UnixAddress):
             return await _open_unix(address)
         return await _open_tcp(address)
-    except TimeoutError:
-        raise
     except REFUSALS as error:
         raise unreachable(address, error) from error
 

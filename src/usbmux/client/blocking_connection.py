@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import math
+import os
+import selectors
 import socket
 import time
-from typing import TYPE_CHECKING, Self, TypeVar
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final, Self, TypeAlias, TypeVar
 
 from usbmux.client.endpoint import QUEUE_FULL_DELAY_S, REFUSALS, hung_up, unix_family, unreachable
 from usbmux.control.address import Address, TcpAddress, UnixAddress
@@ -15,6 +18,15 @@ if TYPE_CHECKING:
     from usbmux.control.message import ClientIdentity, Reply, Request
 
 T = TypeVar("T")
+Wanted: TypeAlias = tuple[socket.socket, int] | float
+"""A socket and for what it is to be ready (`selectors`), or the time.monotonic() at which to go on."""
+Steps: TypeAlias = Generator[Wanted, None, T]
+"""What never waits itself, but yields what is to be waited for."""
+
+PAST: Final = -math.inf
+"""The deadline of what is not to wait."""
+# Poll has no descriptor of its own and no highest descriptor; Windows has only select.
+_SELECTOR: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 def deadline_after(timeout_s: float | None) -> float:
@@ -27,6 +39,16 @@ def set_deadline(stream: socket.socket, deadline: float) -> None:
     stream.settimeout(None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
 
 
+def wait_for(wanted: Wanted, deadline: float) -> bool:
+    """Wait for that; return whether it came before the deadline."""
+    if isinstance(wanted, float):
+        time.sleep(max(0.0, min(wanted, deadline) - time.monotonic()))
+        return wanted <= deadline
+    with _SELECTOR() as selector:
+        selector.register(*wanted)
+        return bool(selector.select(None if deadline == math.inf else max(0.0, deadline - time.monotonic())))
+
+
 def open_socket(address: Address, deadline: float) -> socket.socket:
     """Connect to the daemon.
 
@@ -34,38 +56,78 @@ def open_socket(address: Address, deadline: float) -> socket.socket:
         DaemonUnavailableError: Nobody serves there.
         TimeoutError: Not before the deadline.
     """
+    dialing = dial(address)
+    try:
+        while wait_for(next(dialing), deadline):
+            pass
+    except StopIteration as finished:
+        stream: socket.socket = finished.value
+        set_deadline(stream, deadline)
+        return stream
+    finally:
+        dialing.close()
+    raise TimeoutError
+
+
+def dial(address: Address) -> Steps[socket.socket]:
+    """Connect to the daemon, without waiting; the socket that is returned is non-blocking.
+
+    Raises:
+        DaemonUnavailableError: Nobody serves there.
+    """
     try:
         if isinstance(address, UnixAddress):
-            return _open_unix(address, deadline)
-        return _open_tcp(address, deadline)
-    except TimeoutError:
-        raise
+            return (yield from _dial_unix(address))
+        return (yield from _dial_tcp(address))
     except REFUSALS as error:
         raise unreachable(address, error) from error
 
 
-def _open_unix(address: UnixAddress, deadline: float) -> socket.socket:
+def _dial_unix(address: UnixAddress) -> Steps[socket.socket]:
     stream = socket.socket(unix_family(address), socket.SOCK_STREAM)
     try:
+        stream.setblocking(False)
         while True:
-            set_deadline(stream, deadline)
             try:
                 stream.connect(address.path)
                 return stream
             except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise TimeoutError from None
-                time.sleep(QUEUE_FULL_DELAY_S)  # the system does not tell when there is room
+                yield time.monotonic() + QUEUE_FULL_DELAY_S  # the system does not tell when there is room
     except BaseException:
         stream.close()
         raise
 
 
-def _open_tcp(address: TcpAddress, deadline: float) -> socket.socket:
-    timeout_s = None if deadline == math.inf else max(0.001, deadline - time.monotonic())
-    stream = socket.create_connection((address.host, address.port), timeout_s)
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return stream
+def _dial_tcp(address: TcpAddress) -> Steps[socket.socket]:
+    error = OSError(f"{address.host} has no address")
+    # Looking up a name waits as long as the system likes; there is no other way without a thread.
+    for family, kind, protocol, _, endpoint in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+        try:
+            stream = socket.socket(family, kind, protocol)
+        except OSError as failure:
+            error = failure
+            continue
+        try:
+            yield from _connect(stream, endpoint)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return stream
+        except OSError as failure:
+            stream.close()
+            error = failure
+        except BaseException:
+            stream.close()
+            raise
+    raise error
+
+
+def _connect(stream: socket.socket, endpoint: tuple[object, ...]) -> Steps[None]:
+    stream.setblocking(False)
+    try:
+        stream.connect(endpoint)
+    except BlockingIOError:
+        yield stream, selectors.EVENT_WRITE
+        if code := stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(code, os.strerror(code)) from None
 
 
 class BlockingConnection:
@@ -96,10 +158,23 @@ class BlockingConnection:
             UsbmuxError: The operation's, or the daemon hung up, or it broke the protocol.
             TimeoutError: The operation did not end before the deadline.
         """
+        self.begin(operation, deadline)
+        return self.finish(operation, deadline)
+
+    def begin(self, operation: Operation[T], deadline: float) -> None:
+        """Send the first request of an operation. Raises what `run` raises."""
+        self._send(next(operation), deadline)
+
+    def finish(self, operation: Operation[T], deadline: float) -> T:
+        """Carry out the rest of an operation.
+
+        Raises:
+            UsbmuxError: As of `run`.
+            TimeoutError: No reply came before the deadline. If it was the only one, this may be called again.
+        """
         try:
-            request = next(operation)
             while True:
-                request = operation.send(self._exchange(request, deadline))
+                self._send(operation.send(self._next_reply(deadline)), deadline)
         except StopIteration as finished:
             result: T = finished.value
             return result
@@ -128,7 +203,7 @@ class BlockingConnection:
         """Hang up."""
         self._stream.close()
 
-    def _exchange(self, request: Request, deadline: float) -> Reply:
+    def _send(self, request: Request, deadline: float) -> None:
         data = self._session.request(request)
         set_deadline(self._stream, deadline)
         try:
@@ -139,6 +214,8 @@ class BlockingConnection:
             raise
         except OSError as error:
             raise hung_up(self._address) from error
+
+    def _next_reply(self, deadline: float) -> Reply:
         event = self._next_event(deadline)
         assert not isinstance(event, Notification), "a session that waits for a reply gives no notification"
         return event
