@@ -81,7 +81,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from usbmux.client.aio import AsyncClient, AsyncWatch
+    from usbmux.client.aio import AsyncClient
+    from usbmux.client.aio_watch import AsyncWatch
     from usbmux.client.blocking import Client
     from usbmux.client.compat import MuxDevice, MuxError, MuxVersionError, USBMux
     from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired, Listener
@@ -92,7 +93,8 @@ if TYPE_CHECKING:
 else:
     # What a program does not use, it does not pay for: the daemon needs no client, and few clients need asyncio.
     _MODULES = {
-        "client.aio": {"AsyncClient", "AsyncWatch"},
+        "client.aio": {"AsyncClient"},
+        "client.aio_watch": {"AsyncWatch"},
         "client.blocking": {"Client"},
         "client.compat": {"MuxDevice", "MuxError", "MuxVersionError", "USBMux"},
         "client.device": {"Device", "DeviceAttached", "DeviceDetached", "DeviceEvent", "DevicePaired", "Listener"},

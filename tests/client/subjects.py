@@ -6,7 +6,7 @@ import inspect
 import socket
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from usbmux.client.aio import AsyncClient, AsyncWatch
+from usbmux.client.aio import AsyncClient
 from usbmux.client.blocking import Client
 from usbmux.client.watch import Watch
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
+    from usbmux.client.aio_watch import AsyncWatch
     from usbmux.client.device import Device, DeviceEvent
     from usbmux.control.address import Address
 

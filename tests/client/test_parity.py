@@ -4,7 +4,8 @@ import inspect
 
 import pytest
 
-from usbmux.client.aio import AsyncClient, AsyncWatch
+from usbmux.client.aio import AsyncClient
+from usbmux.client.aio_watch import AsyncWatch
 from usbmux.client.blocking import Client
 from usbmux.client.watch import Watch
 from usbmux.lockdown.aio import AsyncLockdownClient
