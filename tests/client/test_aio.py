@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client.scripted_server import OK, RED, Peer, ScriptedServer
+from tests.client.scripted_server import OK, RED, Peer, ScriptedServer, silence
 from usbmux.client import tracker
 from usbmux.client.aio import AsyncClient
 from usbmux.client.device import Device, DeviceAttached
 from usbmux.control.message import Attached, Listen
+from usbmux.errors import DaemonUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,13 +77,10 @@ async def test_watch_closed_by_another_task_while_it_reconnects_hangs_up(
     monkeypatch.setattr(tracker, "FIRST_DELAY_S", 0.001)
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
-    closed = threading.Event()
 
     def again(peer: Peer) -> None:
         assert peer.next_request() == Listen()
         loop.call_soon_threadsafe(asked.set)
-        assert closed.wait(10)
-        peer.stream.sendall(peer.session.reply(OK))
         peer.expect_hang_up()
 
     server.play(lambda peer: peer.answer(Listen(), OK), again)
@@ -89,7 +88,6 @@ async def test_watch_closed_by_another_task_while_it_reconnects_hangs_up(
     task = asyncio.create_task(watch.wait_event())
     await asked.wait()
     await watch.close()
-    closed.set()
     assert await asyncio.wait_for(task, 10) is None
     await asyncio.to_thread(server.finish)
 
@@ -105,3 +103,57 @@ async def test_watch_closed_by_another_task_while_the_daemon_is_away_ends_withou
     await asyncio.to_thread(server.finish)
     await watch.close()
     assert await asyncio.wait_for(task, 10) is None
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_watch_dropped_before_the_daemon_has_answered_hangs_up(server: ScriptedServer) -> None:
+    server.play(silence)
+    watch = AsyncClient(server.address).watch()
+    assert await watch.wait_event(0.01) is None
+    assert len(asyncio.all_tasks()) == 2
+    del watch
+    gc.collect()
+    await asyncio.to_thread(server.finish)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_watch_closed_before_the_daemon_has_answered_leaves_no_task(server: ScriptedServer) -> None:
+    server.play(silence)
+    watch = AsyncClient(server.address).watch()
+    assert await watch.wait_event(0.01) is None
+    await watch.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_watch_whose_entering_is_cancelled_hangs_up_and_leaves_no_task(server: ScriptedServer) -> None:
+    server.play(silence)
+    watch = AsyncClient(server.address).watch()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watch.__aenter__(), 0.01)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await asyncio.to_thread(server.finish)
+
+
+@pytest.mark.asyncio
+async def test_watch_that_fails_while_nobody_waits_tells_the_next_wait_only(server: ScriptedServer) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    hang_up = threading.Event()
+
+    def script(_: Peer) -> None:
+        assert hang_up.wait(10)
+
+    server.play(script, script)
+    told, dropped = (AsyncClient(server.address).watch() for _ in range(2))
+    assert await told.wait_event(0.01) is None
+    assert await dropped.wait_event(0.01) is None
+    hang_up.set()
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    with pytest.raises(DaemonUnavailableError):
+        await told.wait_event(0)
+    del dropped
+    gc.collect()
+    assert complaints == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client.scripted_server import BLUE, OK, RED, STEP_S, Peer, ScriptedServer
-from tests.client.subjects import ClientKind, Subject
+from tests.client.scripted_server import BLUE, OK, RED, STEP_S, Peer, ScriptedServer, silence
+from tests.client.subjects import ClientKind, Subject, WatchSubject
 from usbmux.client import tracker
 from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DevicePaired
 from usbmux.control.address import UnixAddress
@@ -21,15 +22,28 @@ from usbmux.control.message import (
 )
 from usbmux.errors import (
     DaemonUnavailableError,
+    RequestTimeoutError,
 )
 
 if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
+    from usbmux.client.device import DeviceEvent
+
 RED_PHONE = Device.from_record(RED)
 BLUE_PHONE = Device.from_record(BLUE)
 SHORT_S = 0.05
+PAUSE_S = 0.001
+
+
+def polled(watch: WatchSubject) -> DeviceEvent | None:
+    """The next event, as a program sees it that never waits."""
+    for _ in range(int(STEP_S / PAUSE_S)):
+        if event := watch.wait_event(0):
+            return event
+        time.sleep(PAUSE_S)
+    return None
 
 
 def test_watch_reports_who_is_there_who_comes_is_paired_and_goes(client: Subject, server: ScriptedServer) -> None:
@@ -70,6 +84,95 @@ def test_watch_without_news_gives_none_in_time(client: Subject, server: Scripted
     watch = client.watch()
     watch.open()
     assert watch.wait_event(SHORT_S) is None
+    watch.close()
+
+
+def test_watch_whose_daemon_answers_late_gives_none_in_time_and_goes_on(
+    client: Subject, server: ScriptedServer
+) -> None:
+    def script(peer: Peer) -> None:
+        assert resume.acquire(timeout=STEP_S)
+        peer.answer(Listen(), OK, Attached(RED))
+        peer.expect_hang_up()
+
+    resume = threading.Semaphore(0)
+    server.play(script)
+    watch = client.watch()
+    assert watch.wait_event(SHORT_S) is None
+    assert watch.wait_event(SHORT_S) is None
+    resume.release()
+    assert watch.next() == DeviceAttached(RED_PHONE)
+    watch.close()
+
+
+def test_watch_whose_daemon_comes_back_and_answers_late_gives_none_in_time_and_goes_on(
+    client: Subject, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(peer: Peer) -> None:
+        assert resume.acquire(timeout=STEP_S)
+        peer.answer(Listen(), OK, Attached(RED))
+        peer.expect_hang_up()
+
+    resume = threading.Semaphore(0)
+    monkeypatch.setattr(tracker, "FIRST_DELAY_S", 0.001)
+    server.play(lambda peer: peer.answer(Listen(), OK), again)
+    watch = client.watch(reconnect=True)
+    watch.open()
+    assert watch.wait_event(SHORT_S) is None
+    resume.release()
+    assert watch.next() == DeviceAttached(RED_PHONE)
+    watch.close()
+
+
+def test_watch_closed_before_the_daemon_has_answered_hangs_up(client: Subject, server: ScriptedServer) -> None:
+    server.play(silence)
+    watch = client.watch()
+    assert watch.wait_event(SHORT_S) is None
+    watch.close()
+    server.finish()
+
+
+def test_watch_of_a_daemon_that_never_answers_raises_timeout_in_the_end(
+    kind: ClientKind, runner: asyncio.Runner, server: ScriptedServer
+) -> None:
+    server.play(silence)
+    watch = WatchSubject(runner, kind(server.address, timeout_s=2 * SHORT_S).watch())
+    with pytest.raises(RequestTimeoutError):  # noqa: PT012 - which of the waits is the last is a matter of time
+        for _ in range(10):
+            assert watch.wait_event(SHORT_S) is None
+    watch.close()
+
+
+@pytest.mark.parametrize("is_entered", [False, True])
+def test_watch_polled_reports_what_is_there(client: Subject, server: ScriptedServer, is_entered: bool) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(RED))
+        peer.expect_hang_up()
+
+    server.play(script)
+    watch = client.watch()
+    if is_entered:
+        watch.open()
+    assert polled(watch) == DeviceAttached(RED_PHONE)
+    watch.close()
+
+
+def test_watch_polled_over_a_restart_reports_the_differences(
+    client: Subject, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(BLUE))
+        peer.expect_hang_up()
+
+    monkeypatch.setattr(tracker, "FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(tracker, "SETTLE_S", SHORT_S)
+    server.play(lambda peer: peer.answer(Listen(), OK, Attached(RED)), lambda peer: None, after)
+    watch = client.watch(reconnect=True)
+    assert [polled(watch) for _ in range(3)] == [
+        DeviceAttached(RED_PHONE),
+        DeviceAttached(BLUE_PHONE),
+        DeviceDetached(RED_PHONE),
+    ]
     watch.close()
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from usbmux.client import tracker
 from usbmux.client.endpoint import hung_up
@@ -11,11 +12,13 @@ from usbmux.control.message import Notification
 from usbmux.errors import DaemonUnavailableError, RequestTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Coroutine
 
     from usbmux.client.device import DeviceEvent
     from usbmux.control.address import Address
     from usbmux.control.client import ClientSession
+
+    Connect: TypeAlias = Callable[[], Coroutine[None, None, "ListeningConnection"]]
 
 
 class AsyncWatch:
@@ -24,24 +27,37 @@ class AsyncWatch:
     The connection is made on entering the context, or when first needed. Iteration ends after `close`.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[ListeningConnection]], *, reconnect: bool) -> None:
+    def __init__(self, connect: Connect, *, reconnect: bool) -> None:
         self._connect = connect
         self._reconnect = reconnect
         self._tracker = DeviceTracker()
         self._connection: ListeningConnection | None = None
         self._events: deque[DeviceEvent] = deque()
-        self._delays: Iterator[float] | None = None
-        self._retry_at = 0.0
+        self._opening: asyncio.Task[ListeningConnection] | None = None
+        self._was_lost = False
         self._settled_at: float | None = None
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
-        if self._connection is None:
-            await self._open()
+        try:
+            if self._connection is None:
+                await self._open(None)
+        except asyncio.CancelledError:
+            await self._give_up_opening()  # there will be no `__aexit__`
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def __del__(self) -> None:
+        # A watch that nobody has any more cannot be closed, and the loop keeps its tasks. Of one that has failed this
+        # says that somebody knows, so asyncio does not complain.
+        if self._opening is not None:
+            try:
+                self._opening.cancel()
+            except RuntimeError:
+                return  # the loop is closed
 
     def __aiter__(self) -> Self:
         return self
@@ -56,22 +72,19 @@ class AsyncWatch:
         """Wait for the next event.
 
         Args:
-            timeout_s: The longest wait, None for no limit.
+            timeout_s: The longest wait, None for no limit, 0 for what is there already.
 
         Returns:
             The event, or None if none came in time or the watch is closed.
 
         Raises:
             DaemonUnavailableError: The daemon is not there at the start, or hung up and `reconnect` was not asked for.
+            RequestTimeoutError: The daemon did not answer at the start within the client's `timeout_s`.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not self._events and not self._is_closed:
-                    await self._step()
-        except RequestTimeoutError:
-            raise
-        except TimeoutError:
-            return None
+        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        while not self._events and not self._is_closed:
+            if not await self._step(deadline):
+                return None
         return self._events.popleft() if self._events else None
 
     async def close(self) -> None:
@@ -80,57 +93,72 @@ class AsyncWatch:
         self._events.clear()
         if self._connection is not None:
             self._connection.close()
+        await self._give_up_opening()
 
-    async def _step(self) -> None:
+    async def _step(self, deadline: float | None) -> bool:
+        """Return False if there was nothing to do before the deadline, in the loop's time."""
         if self._connection is not None:
-            await self._receive(self._connection)
-        elif self._delays is not None:
-            await self._try_again(self._delays)
-        else:
-            await self._open()
+            return await self._receive(self._connection, deadline)
+        return await self._open(deadline)
 
-    async def _open(self) -> None:
-        connection = await self._connect()
-        if self._is_closed:  # by another task, meanwhile
-            connection.close()
-        else:
-            self._connection = connection
+    async def _open(self, deadline: float | None) -> bool:
+        """Wait for the connection. It goes on being made when nobody waits any more, until `close`."""
+        loop = asyncio.get_running_loop()
+        if self._opening is None:
+            connection = _connect_again(self._connect) if self._was_lost else self._connect()
+            self._opening = asyncio.create_task(connection)
+        opening = self._opening
+        if not opening.done():
+            await asyncio.wait({opening}, timeout=None if deadline is None else deadline - loop.time())
+        if opening is not self._opening:  # another task has taken the connection, or given it up
+            return True
+        if not opening.done():
+            return False
+        self._opening = None
+        self._connection = opening.result()
+        self._settled_at = None if self._tracker.is_settled else loop.time() + tracker.SETTLE_S
+        return True
 
-    async def _receive(self, connection: ListeningConnection) -> None:
-        settling = asyncio.timeout_at(self._settled_at)
+    async def _give_up_opening(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        if opening.cancel():
+            await asyncio.wait({opening})
+        if not opening.cancelled() and opening.exception() is None:
+            opening.result().close()
+
+    async def _receive(self, connection: ListeningConnection, deadline: float | None) -> bool:
+        until = min((time for time in (deadline, self._settled_at) if time is not None), default=None)
         try:
-            async with settling:
-                notification = await connection.next_notification()
-        except TimeoutError:
-            if not settling.expired():
-                raise
-            self._settled_at = None
-            self._events.extend(self._tracker.settle())
+            notification = await connection.next_notification(until)
         except DaemonUnavailableError:
             if self._is_closed:
-                return
+                return True
             if not self._reconnect:
                 raise
             connection.close()
             self._connection = None
             self._tracker.connection_lost()
-            self._delays = backoff_delays_s()
-            self._retry_at = asyncio.get_running_loop().time() + next(self._delays)
-        else:
+            self._was_lost = True
+            return True
+        if notification is not None:
             self._events.extend(self._tracker.receive(notification))
-
-    async def _try_again(self, delays: Iterator[float]) -> None:
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._retry_at - loop.time())  # nobody tells when a daemon is back
-        if self._is_closed:
-            return
-        try:
-            await self._open()
-        except (DaemonUnavailableError, RequestTimeoutError):
-            self._retry_at = loop.time() + next(delays)
+        elif until == self._settled_at:
+            self._settled_at = None
+            self._events.extend(self._tracker.settle())
         else:
-            self._delays = None
-            self._settled_at = None if self._tracker.is_settled else loop.time() + tracker.SETTLE_S
+            return False
+        return True
+
+
+async def _connect_again(connect: Connect) -> ListeningConnection:
+    """Connect to a daemon that went away. Knows no watch, so that it keeps none."""
+    for delay_s in backoff_delays_s():
+        await asyncio.sleep(delay_s)  # nobody tells when a daemon is back
+        with contextlib.suppress(DaemonUnavailableError, RequestTimeoutError):
+            return await connect()
+    raise AssertionError("the delays have no end")
 
 
 class ListeningConnection:
@@ -148,12 +176,23 @@ class ListeningConnection:
         self._reader = reader
         self._writer = writer
 
-    async def next_notification(self) -> Notification:
-        """Wait for the next notification.
+    async def next_notification(self, until: float | None) -> Notification | None:
+        """Wait for the next notification; return None if there is none until then, in the loop's time.
 
         Raises:
             DaemonUnavailableError: The daemon hung up.
         """
+        for _ in range(2):  # what comes in the very turn of the loop in which the time is over is read in the next
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    return await self._next_notification()
+        return None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+    async def _next_notification(self) -> Notification:
         try:
             while (event := self._session.next_event()) is None:
                 data = await self._reader.read(self._session.bytes_needed)
@@ -164,7 +203,3 @@ class ListeningConnection:
             raise hung_up(self._address) from error
         assert isinstance(event, Notification), "a listening session gives notifications only"
         return event
-
-    def close(self) -> None:
-        """Hang up."""
-        self._writer.close()

@@ -89,9 +89,10 @@ class Client:
         Args:
             reconnect: Outlive the daemon: when it is back, only the differences are reported.
         """
-        from usbmux.client.watch import Watch  # here, because most programs only ask or connect
+        from usbmux.client.listen_attempt import ListenAttempt  # here, because most programs only ask or connect
+        from usbmux.client.watch import Watch
 
-        return Watch(lambda: self._perform(operations.listen()), reconnect=reconnect)
+        return Watch(lambda: ListenAttempt(self.address, self._identity, self._timeout_s), reconnect=reconnect)
 
     def buid(self) -> str:
         """Return the id under which this computer pairs with phones."""

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from usbmux.client import tracker
-from usbmux.client.blocking_connection import deadline_after
+from usbmux.client.blocking_connection import deadline_after, wait_for
 from usbmux.client.tracker import DeviceTracker, backoff_delays_s
 from usbmux.errors import DaemonUnavailableError, RequestTimeoutError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from usbmux.client.blocking_connection import BlockingConnection
     from usbmux.client.device import DeviceEvent
+    from usbmux.client.listen_attempt import ListenAttempt
 
 
 class Watch:
@@ -23,10 +24,11 @@ class Watch:
     The connection is made on entering the context, or when first needed. Iteration ends after `close`.
     """
 
-    def __init__(self, connect: Callable[[], BlockingConnection], *, reconnect: bool) -> None:
-        self._connect = connect
+    def __init__(self, listen: Callable[[], ListenAttempt], *, reconnect: bool) -> None:
+        self._listen = listen
         self._reconnect = reconnect
         self._tracker = DeviceTracker()
+        self._attempt: ListenAttempt | None = None
         self._connection: BlockingConnection | None = None
         self._events: deque[DeviceEvent] = deque()
         self._delays: Iterator[float] | None = None
@@ -61,6 +63,7 @@ class Watch:
 
         Raises:
             DaemonUnavailableError: The daemon is not there at the start, or hung up and `reconnect` was not asked for.
+            RequestTimeoutError: The daemon did not answer at the start within the client's `timeout_s`.
         """
         deadline = deadline_after(timeout_s)
         while not self._events and not self._is_closed:
@@ -85,13 +88,16 @@ class Watch:
         if self._connection is None:
             if self._delays is not None:
                 raise DaemonUnavailableError("the usbmux daemon is away")
-            self._connection = self._connect()
-        return self._connection.fileno()
+            self._open(math.inf)
+        return -1 if self._connection is None else self._connection.fileno()
 
     def close(self) -> None:
         """End the watch."""
         self._is_closed = True
         self._events.clear()
+        if self._attempt is not None:
+            self._attempt.close()
+            self._attempt = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -102,7 +108,15 @@ class Watch:
         elif self._delays is not None:
             self._try_again(self._delays, deadline)
         else:
-            self._connection = self._connect()
+            self._open(deadline)
+
+    def _open(self, deadline: float) -> None:
+        attempt, self._attempt = self._attempt or self._listen(), None
+        connection = attempt.go_on(deadline)
+        if connection is None:
+            self._attempt = attempt  # the next wait goes on with it
+            raise TimeoutError
+        self._connection = connection
 
     def _receive(self, connection: BlockingConnection, deadline: float) -> None:
         try:
@@ -124,12 +138,10 @@ class Watch:
             self._events.extend(self._tracker.receive(notification))
 
     def _try_again(self, delays: Iterator[float], deadline: float) -> None:
-        wake_at = min(self._retry_at, deadline)
-        time.sleep(max(0.0, wake_at - time.monotonic()))  # nobody tells when a daemon is back
-        if wake_at < self._retry_at:
+        if not wait_for(self._retry_at, deadline):  # nobody tells when a daemon is back
             raise TimeoutError
         try:
-            self._connection = self._connect()
+            self._open(deadline)
         except (DaemonUnavailableError, RequestTimeoutError):
             self._retry_at = time.monotonic() + next(delays)
         else:
