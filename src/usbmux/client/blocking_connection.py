@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from usbmux.control.message import ClientIdentity, Reply, Request
 
 T = TypeVar("T")
-Wanted: TypeAlias = tuple[socket.socket, int] | float
+WantedSocket: TypeAlias = tuple[socket.socket, int]
+Wanted: TypeAlias = WantedSocket | float
 """A socket and for what it is to be ready (`selectors`), or the time.monotonic() at which to go on."""
 Steps: TypeAlias = Generator[Wanted, None, T]
 """What never waits itself, but yields what is to be waited for."""
@@ -44,9 +45,16 @@ def wait_for(wanted: Wanted, deadline: float) -> bool:
     if isinstance(wanted, float):
         time.sleep(max(0.0, min(wanted, deadline) - time.monotonic()))
         return wanted <= deadline
+    return bool(select_before(deadline, wanted))
+
+
+def select_before(deadline: float, *wanted: WantedSocket) -> list[object]:
+    """Wait until one of the sockets is ready; return those that are, none of them if the deadline was first."""
     with _SELECTOR() as selector:
-        selector.register(*wanted)
-        return bool(selector.select(None if deadline == math.inf else max(0.0, deadline - time.monotonic())))
+        for stream, events in wanted:
+            selector.register(stream, events)
+        timeout_s = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+        return [key.fileobj for key, _ in selector.select(timeout_s)]
 
 
 def open_socket(address: Address, deadline: float) -> socket.socket:
@@ -137,7 +145,7 @@ class BlockingConnection:
     """
 
     def __init__(self, stream: socket.socket, address: Address, identity: ClientIdentity) -> None:
-        self._stream = stream
+        self.stream = stream
         self._address = address
         self._session = ClientSession(identity=identity)
 
@@ -192,22 +200,22 @@ class BlockingConnection:
 
     def fileno(self) -> int:
         """The socket's descriptor."""
-        return self._stream.fileno()
+        return self.stream.fileno()
 
     def detach(self) -> socket.socket:
         """Give up the socket: without timeout, at the first byte behind the last message read."""
-        self._stream.settimeout(None)
-        return self._stream
+        self.stream.settimeout(None)
+        return self.stream
 
     def close(self) -> None:
         """Hang up."""
-        self._stream.close()
+        self.stream.close()
 
     def _send(self, request: Request, deadline: float) -> None:
         data = self._session.request(request)
-        set_deadline(self._stream, deadline)
+        set_deadline(self.stream, deadline)
         try:
-            self._stream.sendall(data)
+            self.stream.sendall(data)
         except BlockingIOError:
             raise TimeoutError from None
         except TimeoutError:
@@ -226,9 +234,9 @@ class BlockingConnection:
         return event
 
     def _receive(self, deadline: float) -> bytes:
-        set_deadline(self._stream, deadline)
+        set_deadline(self.stream, deadline)
         try:
-            data = self._stream.recv(self._session.bytes_needed)
+            data = self.stream.recv(self._session.bytes_needed)
         except BlockingIOError:
             raise TimeoutError from None
         except TimeoutError:

@@ -6,10 +6,11 @@ import selectors
 from typing import TYPE_CHECKING
 
 from usbmux.client import operations
-from usbmux.client.blocking_connection import PAST, BlockingConnection, deadline_after, dial, wait_for
+from usbmux.client.blocking_connection import PAST, BlockingConnection, deadline_after, dial
 from usbmux.client.endpoint import timed_out
 
 if TYPE_CHECKING:
+    from usbmux.client.bell import Bell
     from usbmux.client.blocking_connection import Steps, Wanted
     from usbmux.control.address import Address
     from usbmux.control.message import ClientIdentity
@@ -29,16 +30,17 @@ class ListenAttempt:
         self._steps = _listen(address, identity)
         self._wanted: Wanted | None = None
 
-    def go_on(self, deadline: float) -> BlockingConnection | None:
+    def go_on(self, bell: Bell, deadline: float) -> BlockingConnection | None:
         """Return the connection, or None if there is none before the deadline; call it again then.
 
         Raises:
+            BellRungError: Somebody rang.
             RequestTimeoutError: It took longer than it may.
             UsbmuxError: There is no daemon, or it refused.
         """
         until = min(deadline, self._limit)
         try:
-            while self._wanted is None or wait_for(self._wanted, until):
+            while self._wanted is None or bell.wait_for(self._wanted, until):
                 self._wanted = next(self._steps)
         except StopIteration as finished:
             connection: BlockingConnection = finished.value

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import math
+import selectors
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from usbmux.client import tracker
-from usbmux.client.blocking_connection import deadline_after, wait_for
+from usbmux.client.bell import Bell, BellRungError
+from usbmux.client.blocking_connection import PAST, deadline_after
 from usbmux.client.tracker import DeviceTracker, backoff_delays_s
-from usbmux.errors import DaemonUnavailableError, RequestTimeoutError
+from usbmux.errors import DaemonUnavailableError, LocalProtocolError, RequestTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 class Watch:
     """Device events of a daemon: iterate over it, or select on it and call `wait_event`. Made by `Client.watch`.
 
-    The connection is made on entering the context, or when first needed. Iteration ends after `close`.
+    The connection is made on entering the context, or when first needed. Iteration ends after `close`, which any thread
+    may call; only one thread at a time may wait.
     """
 
     def __init__(self, listen: Callable[[], ListenAttempt], *, reconnect: bool) -> None:
@@ -35,6 +39,9 @@ class Watch:
         self._retry_at = 0.0
         self._settled_at = math.inf
         self._is_closed = False
+        self._bell: Bell | None = None
+        # Who takes out the one thing in it may use the descriptors and close them; no two threads can.
+        self._permits = [None]
 
     def __enter__(self) -> Self:
         self.fileno()
@@ -66,14 +73,15 @@ class Watch:
             RequestTimeoutError: The daemon did not answer at the start within the client's `timeout_s`.
         """
         deadline = deadline_after(timeout_s)
-        while not self._events and not self._is_closed:
-            try:
-                self._step(deadline)
-            except RequestTimeoutError:
-                raise
-            except TimeoutError:
-                return None
-        return self._events.popleft() if self._events else None
+        try:
+            with self._waiting() as bell:
+                while not self._events and not self._is_closed:
+                    self._step(bell, deadline)
+                return None if self._is_closed else self._events.popleft()
+        except RequestTimeoutError:
+            raise
+        except (BellRungError, TimeoutError):
+            return None
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when the daemon has sent something.
@@ -88,40 +96,73 @@ class Watch:
         if self._connection is None:
             if self._delays is not None:
                 raise DaemonUnavailableError("the usbmux daemon is away")
-            self._open(math.inf)
-        return -1 if self._connection is None else self._connection.fileno()
+            with contextlib.suppress(BellRungError), self._waiting() as bell:
+                self._open(bell, math.inf)
+        connection = self._connection  # another thread may close the watch
+        return -1 if connection is None else connection.fileno()
 
     def close(self) -> None:
         """End the watch."""
+        # First this, then a look at what the other thread does; the other thread looks the other way round.
         self._is_closed = True
+        bell = self._bell
+        if bell is not None:
+            bell.ring()
+        self._hang_up()
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[Bell]:
+        """Use the descriptors, which `close` leaves alone until the end of the context."""
+        try:
+            permit = self._permits.pop()
+        except IndexError:
+            if self._is_closed:
+                raise BellRungError from None
+            raise LocalProtocolError("another thread waits for this watch") from None
+        try:
+            if self._is_closed:
+                raise BellRungError
+            self._bell = self._bell or Bell.new()
+            yield self._bell
+        finally:
+            self._permits.append(permit)
+            if self._is_closed:
+                self.close()
+
+    def _hang_up(self) -> None:
+        try:
+            permit = self._permits.pop()
+        except IndexError:
+            return  # whoever waits does it at the end of the wait
+        for held in (self._attempt, self._connection, self._bell):
+            if held is not None:
+                held.close()
+        self._attempt = self._connection = self._bell = None
         self._events.clear()
-        if self._attempt is not None:
-            self._attempt.close()
-            self._attempt = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._permits.append(permit)
 
-    def _step(self, deadline: float) -> None:
+    def _step(self, bell: Bell, deadline: float) -> None:
         if self._connection is not None:
-            self._receive(self._connection, deadline)
+            self._receive(bell, self._connection, deadline)
         elif self._delays is not None:
-            self._try_again(self._delays, deadline)
+            self._try_again(bell, self._delays, deadline)
         else:
-            self._open(deadline)
+            self._open(bell, deadline)
 
-    def _open(self, deadline: float) -> None:
+    def _open(self, bell: Bell, deadline: float) -> None:
         attempt, self._attempt = self._attempt or self._listen(), None
-        connection = attempt.go_on(deadline)
+        connection = attempt.go_on(bell, deadline)
         if connection is None:
             self._attempt = attempt  # the next wait goes on with it
             raise TimeoutError
         self._connection = connection
 
-    def _receive(self, connection: BlockingConnection, deadline: float) -> None:
+    def _receive(self, bell: Bell, connection: BlockingConnection, deadline: float) -> None:
         try:
-            notification = connection.next_notification(min(deadline, self._settled_at))
+            notification = connection.next_notification(PAST)
         except TimeoutError:
+            if bell.wait_for((connection.stream, selectors.EVENT_READ), min(deadline, self._settled_at)):
+                return
             if time.monotonic() < self._settled_at:
                 raise
             self._settled_at = math.inf
@@ -137,11 +178,11 @@ class Watch:
         else:
             self._events.extend(self._tracker.receive(notification))
 
-    def _try_again(self, delays: Iterator[float], deadline: float) -> None:
-        if not wait_for(self._retry_at, deadline):  # nobody tells when a daemon is back
+    def _try_again(self, bell: Bell, delays: Iterator[float], deadline: float) -> None:
+        if not bell.wait_for(self._retry_at, deadline):  # nobody tells when a daemon is back
             raise TimeoutError
         try:
-            self._open(deadline)
+            self._open(bell, deadline)
         except (DaemonUnavailableError, RequestTimeoutError):
             self._retry_at = time.monotonic() + next(delays)
         else:
