@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client.scripted_server import BLUE, OK, RED, STEP_S, Peer, ScriptedServer, silence
+from tests.client.scripted_server import BLUE, OK, RED, STEP_S, Peer, ScriptedServer, raw_answer, silence
 from tests.client.subjects import ClientKind, Subject, WatchSubject
 from usbmux.client import tracker
 from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DevicePaired
+from usbmux.control import plist_codec
 from usbmux.control.address import UnixAddress
+from usbmux.control.frame import Frame, MessageType
 from usbmux.control.message import (
     Attached,
     Detached,
@@ -22,7 +24,9 @@ from usbmux.control.message import (
 )
 from usbmux.errors import (
     DaemonUnavailableError,
+    RemoteProtocolError,
     RequestTimeoutError,
+    UsbmuxError,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +39,10 @@ RED_PHONE = Device.from_record(RED)
 BLUE_PHONE = Device.from_record(BLUE)
 SHORT_S = 0.05
 PAUSE_S = 0.001
+NO_NOTIFICATION = Frame(1, MessageType.PLIST, 0, plist_codec.encode(OK)).encode()
+BLUE_COMES = Frame(1, MessageType.PLIST, 0, plist_codec.encode(Attached(BLUE))).encode()
+NO_PLIST = Frame(1, MessageType.PLIST, 1, b"no plist").encode()
+NO_FRAME = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
 def polled(watch: WatchSubject) -> DeviceEvent | None:
@@ -44,6 +52,12 @@ def polled(watch: WatchSubject) -> DeviceEvent | None:
             return event
         time.sleep(PAUSE_S)
     return None
+
+
+def error_of(watch: WatchSubject, kind: type[UsbmuxError]) -> UsbmuxError:
+    with pytest.raises(kind) as caught:
+        watch.wait_event(STEP_S)
+    return caught.value
 
 
 def test_watch_reports_who_is_there_who_comes_is_paired_and_goes(client: Subject, server: ScriptedServer) -> None:
@@ -201,6 +215,48 @@ def test_watch_when_the_daemon_goes_raises_daemon_unavailable(client: Subject, s
     assert watch.next() == DeviceAttached(RED_PHONE)
     with pytest.raises(DaemonUnavailableError, match="hung up"):
         watch.next()
+    watch.close()
+
+
+def test_watch_whose_daemon_went_raises_the_same_again(client: Subject, server: ScriptedServer) -> None:
+    server.play(lambda peer: peer.answer(Listen(), OK))
+    watch = client.watch()
+    assert [error_of(watch, DaemonUnavailableError)] * 2 == [error_of(watch, DaemonUnavailableError) for _ in range(2)]
+    watch.close()
+    assert watch.next() is None
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+@pytest.mark.parametrize("data", [NO_NOTIFICATION, NO_PLIST, NO_FRAME], ids=["reply", "no plist", "no frame"])
+def test_watch_whose_daemon_breaks_the_protocol_hangs_up_and_raises_the_same_again(
+    client: Subject, server: ScriptedServer, data: bytes, reconnect: bool
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(RED), payload=data + BLUE_COMES)
+        peer.expect_hang_up()
+
+    server.play(script)
+    watch = client.watch(reconnect=reconnect)
+    assert watch.next() == DeviceAttached(RED_PHONE)
+    error = error_of(watch, RemoteProtocolError)
+    server.finish()
+    assert error_of(watch, RemoteProtocolError) is error
+    with pytest.raises(RemoteProtocolError):
+        watch.open()
+    watch.close()
+    assert watch.next() is None
+
+
+def test_watch_whose_daemon_comes_back_and_breaks_the_protocol_is_over(
+    client: Subject, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "FIRST_DELAY_S", 0.001)
+    server.play(lambda peer: peer.answer(Listen(), OK, Attached(RED)), raw_answer(NO_PLIST))
+    watch = client.watch(reconnect=True)
+    assert watch.next() == DeviceAttached(RED_PHONE)
+    error = error_of(watch, RemoteProtocolError)
+    server.finish()
+    assert error_of(watch, RemoteProtocolError) is error
     watch.close()
 
 

@@ -9,7 +9,7 @@ from usbmux.client import tracker
 from usbmux.client.endpoint import hung_up
 from usbmux.client.tracker import DeviceTracker, backoff_delays_s
 from usbmux.control.message import Notification
-from usbmux.errors import DaemonUnavailableError, RequestTimeoutError
+from usbmux.errors import DaemonUnavailableError, RemoteProtocolError, RequestTimeoutError, UsbmuxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -36,6 +36,7 @@ class AsyncWatch:
         self._opening: asyncio.Task[ListeningConnection] | None = None
         self._was_lost = False
         self._settled_at: float | None = None
+        self._failure: UsbmuxError | None = None
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
@@ -80,6 +81,7 @@ class AsyncWatch:
         Raises:
             DaemonUnavailableError: The daemon is not there at the start, or hung up and `reconnect` was not asked for.
             RequestTimeoutError: The daemon did not answer at the start within the client's `timeout_s`.
+            RemoteProtocolError: The daemon broke the protocol. That ends the watch, with `reconnect` too.
         """
         deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
         while not self._events and not self._is_closed:
@@ -104,6 +106,8 @@ class AsyncWatch:
     async def _open(self, deadline: float | None) -> bool:
         """Wait for the connection. It goes on being made when nobody waits any more, until `close`."""
         loop = asyncio.get_running_loop()
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
         if self._opening is None:
             connection = _connect_again(self._connect) if self._was_lost else self._connect()
             self._opening = asyncio.create_task(connection)
@@ -115,7 +119,11 @@ class AsyncWatch:
         if not opening.done():
             return False
         self._opening = None
-        self._connection = opening.result()
+        try:
+            self._connection = opening.result()
+        except RemoteProtocolError as error:
+            self._failure = error
+            raise
         self._settled_at = None if self._tracker.is_settled else loop.time() + tracker.SETTLE_S
         return True
 
@@ -132,13 +140,14 @@ class AsyncWatch:
         until = min((time for time in (deadline, self._settled_at) if time is not None), default=None)
         try:
             notification = await connection.next_notification(until)
-        except DaemonUnavailableError:
+        except UsbmuxError as error:
             if self._is_closed:
                 return True
-            if not self._reconnect:
-                raise
             connection.close()
             self._connection = None
+            if not (self._reconnect and isinstance(error, DaemonUnavailableError)):
+                self._failure = error
+                raise
             self._tracker.connection_lost()
             self._was_lost = True
             return True

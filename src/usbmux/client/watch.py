@@ -11,7 +11,13 @@ from usbmux.client import tracker
 from usbmux.client.bell import Bell, BellRungError
 from usbmux.client.blocking_connection import PAST, deadline_after
 from usbmux.client.tracker import DeviceTracker, backoff_delays_s
-from usbmux.errors import DaemonUnavailableError, LocalProtocolError, RequestTimeoutError
+from usbmux.errors import (
+    DaemonUnavailableError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    RequestTimeoutError,
+    UsbmuxError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +44,7 @@ class Watch:
         self._delays: Iterator[float] | None = None
         self._retry_at = 0.0
         self._settled_at = math.inf
+        self._failure: UsbmuxError | None = None
         self._is_closed = False
         self._bell: Bell | None = None
         # Who takes out the one thing in it may use the descriptors and close them; no two threads can.
@@ -71,6 +78,7 @@ class Watch:
         Raises:
             DaemonUnavailableError: The daemon is not there at the start, or hung up and `reconnect` was not asked for.
             RequestTimeoutError: The daemon did not answer at the start within the client's `timeout_s`.
+            RemoteProtocolError: The daemon broke the protocol. That ends the watch, with `reconnect` too.
         """
         deadline = deadline_after(timeout_s)
         try:
@@ -150,8 +158,15 @@ class Watch:
             self._open(bell, deadline)
 
     def _open(self, bell: Bell, deadline: float) -> None:
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
         attempt, self._attempt = self._attempt or self._listen(), None
-        connection = attempt.go_on(bell, deadline)
+        try:
+            connection = attempt.go_on(bell, deadline)
+        except RemoteProtocolError as error:
+            self._delays = None
+            self._failure = error
+            raise
         if connection is None:
             self._attempt = attempt  # the next wait goes on with it
             raise TimeoutError
@@ -167,11 +182,12 @@ class Watch:
                 raise
             self._settled_at = math.inf
             self._events.extend(self._tracker.settle())
-        except DaemonUnavailableError:
-            if not self._reconnect:
-                raise
+        except UsbmuxError as error:
             connection.close()
             self._connection = None
+            if not (self._reconnect and isinstance(error, DaemonUnavailableError)):
+                self._failure = error
+                raise
             self._tracker.connection_lost()
             self._delays = backoff_delays_s()
             self._retry_at = time.monotonic() + next(self._delays)
