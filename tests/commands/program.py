@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WITHIN_S = 30.0
 USBMUX = (sys.executable, "-m", "usbmux")
-TCPRELAY = (sys.executable, "-c", "import sys; from usbmux.commands.tcprelay import main; sys.exit(main())")
+TCPRELAY = (sys.executable, "-c", "import sys; from usbmux.commands.start import tcprelay; sys.exit(tcprelay())")
 
 
 def own_host() -> str:

@@ -1,6 +1,11 @@
+from __future__ import annotations
+
+import io
+import sys
+
 import pytest
 
-from usbmux.commands.exits import exit_code, run_guarded
+from usbmux.commands.exits import exit_code, run_guarded, run_program
 from usbmux.errors import (
     AddressError,
     AmbiguousDeviceError,
@@ -85,3 +90,37 @@ def test_bug_is_not_hidden() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run_guarded("prog", work)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "errors", "expected"),
+    [
+        ("ascii", "strict", rb"Ada\u2019s \U0001f4f1 \udcff"),
+        ("cp1252", "strict", b"Ada\x92s \\U0001f4f1 \\udcff"),
+        ("utf-8", "strict", "Ada\u2019s \U0001f4f1 ".encode() + rb"\udcff"),
+        ("ascii", "surrogateescape", b"Ada\\u2019s \\U0001f4f1 \xff"),
+        ("utf-8", "surrogateescape", "Ada\u2019s \U0001f4f1 ".encode() + b"\xff"),
+        ("ascii", "replace", b"Ada?s ? ?"),
+    ],
+)
+def test_stdout_has_no_code_for_a_character_it_is_escaped(
+    encoding: str, errors: str, expected: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert printed("Ada\u2019s \U0001f4f1 \udcff", encoding, errors, monkeypatch) == expected
+
+
+def test_neighbours_of_which_one_was_a_byte_of_a_name_it_stays_that_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert printed("\udcff\u2019\udcfe", "ascii", "surrogateescape", monkeypatch) == b"\xff\\u2019\xfe"
+
+
+def printed(text: str, encoding: str, errors: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """What a program writes that prints the text."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, errors))
+
+    def main() -> int:
+        print(text, end="", flush=True)
+        return 5
+
+    assert run_program("prog", main) == 5
+    return written.getvalue()

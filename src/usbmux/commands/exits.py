@@ -1,5 +1,7 @@
 """Exit codes, the same for every command, and the one place where errors become words on stderr."""
 
+import codecs
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -23,6 +25,8 @@ from usbmux.errors import (
 LONGEST_WAIT_S: Final = 1.0
 """No command waits longer in one call. Python looks for signals between two calls, so a Ctrl-C that comes right before
 one that waits is noticed when it is over."""
+_ESCAPES: Final = {"strict": "backslashreplace", "surrogateescape": "usbmux.escape"}
+"""What takes the place of a stream's handler of characters that it cannot encode."""
 
 
 class ExitCode(IntEnum):
@@ -60,6 +64,15 @@ def exit_code(error: UsbmuxError) -> ExitCode:
             return ExitCode.FAILURE
 
 
+def run_program(program: str, main: Callable[[], int]) -> int:
+    """Run `main` as a process of its own: `run_guarded`, and stdout takes every character, escaped if need be."""
+    codecs.register_error("usbmux.escape", _escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in _ESCAPES:
+            stream.reconfigure(errors=_ESCAPES[stream.errors])
+    return run_guarded(program, main)
+
+
 def run_guarded(program: str, work: Callable[[], int]) -> int:
     """Return what `work` returns; turn its errors into a line on stderr and a code.
 
@@ -90,6 +103,16 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
 def complain(program: str, text: str) -> None:
     """Say something to the person at the terminal."""
     print(f"{program}: {text}", file=sys.stderr, flush=True)
+
+
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Of bytes that were no characters, as in names of files, the bytes; of other characters an escape."""
+    if isinstance(error, UnicodeEncodeError):
+        error.end = error.start + 1  # there may be both kinds in one run
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        return codecs.backslashreplace_errors(error)
 
 
 def _abandon_stdout() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from usbmux.client.blocking import Client
 from usbmux.commands.connect import join_with_stdio
 from usbmux.commands.drop_in import DropInParser, phone_select
-from usbmux.commands.exits import complain, run_guarded
+from usbmux.commands.exits import complain, run_guarded, run_program
 
 _PROGRAM: Final = "inetcat"
 _DESCRIPTION: Final = (
@@ -50,4 +50,4 @@ def _port(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(_PROGRAM, main))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from usbmux.commands.drop_in import DropInParser, phone_select
-from usbmux.commands.exits import run_guarded
+from usbmux.commands.exits import run_guarded, run_program
 from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
 from usbmux.errors import AddressError
 from usbmux.relay.listening_end import ListeningEnd
@@ -80,4 +80,4 @@ class _Lines:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(_PROGRAM, main))

@@ -14,6 +14,7 @@ def usbmux() -> int:
 
     try:
         import_click()
+        from usbmux.commands.exits import run_program
         from usbmux.commands.usbmux import main
     except ModuleNotFoundError as error:
         if error.name != "click":
@@ -23,25 +24,47 @@ def usbmux() -> int:
         complain("usbmux", "this command needs click: pip install 'usbmux[cli]'")
         return ExitCode.FAILURE
     _end_of_imports()
-    return main()
+    return run_program("usbmux", main)
 
 
 def usbmuxd() -> int:
     """Run `usbmuxd`; returns the exit status."""
     gc.disable()
+    from usbmux.commands.exits import run_program
     from usbmux.commands.usbmuxd import main
 
     _end_of_imports()
-    return main()
+    return run_program("usbmuxd", main)
 
 
 def tcprelay() -> int:
     """Run `tcprelay`; returns the exit status."""
     gc.disable()
+    from usbmux.commands.exits import run_program
     from usbmux.commands.tcprelay import main
 
     _end_of_imports()
-    return main()
+    return run_program("tcprelay", main)
+
+
+def iproxy() -> int:
+    """Run `iproxy`; returns the exit status."""
+    gc.disable()
+    from usbmux.commands.exits import run_program
+    from usbmux.commands.iproxy import main
+
+    _end_of_imports()
+    return run_program("iproxy", main)
+
+
+def inetcat() -> int:
+    """Run `inetcat`; returns the exit status."""
+    gc.disable()
+    from usbmux.commands.exits import run_program
+    from usbmux.commands.inetcat import main
+
+    _end_of_imports()
+    return run_program("inetcat", main)
 
 
 def _end_of_imports() -> None:
