@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from usbmux.commands.exits import ExitCode
@@ -21,8 +22,7 @@ def run_in_background(work: Callable[[Callable[[], None]], int]) -> int:
         work: Runs in the daemon. Gets a function to call when it is ready, and returns an exit status.
     """
     ours, theirs = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     child = os.fork()
     if child:
         os.close(theirs)
@@ -56,7 +56,7 @@ def _be_daemon(work: Callable[[Callable[[], None]], int], pipe: int) -> int:
             os.close(pipe)
 
     def ready() -> None:
-        sys.stderr.flush()
+        _flush()
         os.dup2(null, 2)
         os.chdir("/")  # not before: paths are the caller's
         tell(ExitCode.OK)
@@ -67,3 +67,9 @@ def _be_daemon(work: Callable[[Callable[[], None]], int], pipe: int) -> int:
     finally:
         tell(status)
     return status
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # what a full disk does not take is lost
+            stream.flush()

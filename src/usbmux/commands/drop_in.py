@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from usbmux import __version__
 from usbmux.client.device import Device
 from usbmux.client.selection import select_device
-from usbmux.commands.exits import ExitCode
+from usbmux.commands.exits import ExitCode, complain
 from usbmux.control.message import ResultCode
 from usbmux.errors import DeviceNotFoundError
 from usbmux.relay.route import PhoneSelect
@@ -34,7 +34,7 @@ class DropInParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See `argparse.ArgumentParser`."""
-        print(f"{self.prog}: {message}", file=sys.stderr)
+        complain(self.prog, message)
         self.print_help(sys.stderr)
         self.exit(ExitCode.USAGE)
 

@@ -5,8 +5,9 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
-from typing import Final
+from typing import Final, TextIO
 
 from usbmux.errors import (
     AddressError,
@@ -65,12 +66,18 @@ def exit_code(error: UsbmuxError) -> ExitCode:
 
 
 def run_program(program: str, main: Callable[[], int]) -> int:
-    """Run `main` as a process of its own: `run_guarded`, and stdout takes every character, escaped if need be."""
+    """Run `main` as a process of its own: `run_guarded`, and stdout takes every character, escaped if need be.
+
+    What stderr has not taken by the end is dropped. The interpreter would end with an exit code of its own for it.
+    """
     codecs.register_error("usbmux.escape", _escape)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in _ESCAPES:
             stream.reconfigure(errors=_ESCAPES[stream.errors])
-    return run_guarded(program, main)
+    try:
+        return run_guarded(program, main)
+    finally:
+        _drop_unwritten(sys.stderr)
 
 
 def run_guarded(program: str, work: Callable[[], int]) -> int:
@@ -90,7 +97,7 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
             complain(program, "pair with the phone: usbmux pair")
         return exit_code(error)
     except BrokenPipeError:
-        _abandon_stdout()
+        _abandon(sys.stdout)
         return ExitCode.OK
     except OSError as error:
         text = error.strerror or str(error)
@@ -102,7 +109,13 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
 
 def complain(program: str, text: str) -> None:
     """Say something to the person at the terminal."""
-    print(f"{program}: {text}", file=sys.stderr, flush=True)
+    say(f"{program}: {text}")
+
+
+def say(line: str) -> None:
+    """Write a line to stderr. It is lost if that takes none, as on a full disk; nothing else is."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -115,8 +128,17 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.backslashreplace_errors(error)
 
 
-def _abandon_stdout() -> None:
-    # The interpreter flushes stdout once more when it exits, and would complain about the pipe.
+def _drop_unwritten(stream: TextIO | None) -> None:
+    if stream is None:  # it was closed from the start
+        return
+    try:
+        stream.flush()
+    except OSError:
+        _abandon(stream)
+
+
+def _abandon(stream: TextIO) -> None:
+    # The interpreter flushes it once more when it exits, and would complain.
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)

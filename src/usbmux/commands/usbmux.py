@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = None if arguments is None else list(arguments)
         code = cli.main(given, prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # nobody can read it
+            error.show()
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED

@@ -22,7 +22,7 @@ from usbmux.commands.configuration_file import (
 from usbmux.commands.daemon_parser import DEFAULT_GROUP, NONE, PROGRAM, DaemonParser, daemon_parser, file_keys
 from usbmux.commands.daemon_process import DaemonProcess
 from usbmux.commands.descriptors import allowed_by_descriptors, raise_limit
-from usbmux.commands.exits import ExitCode, complain, run_guarded, run_program
+from usbmux.commands.exits import ExitCode, complain, run_guarded, run_program, say
 from usbmux.commands.listen_tables import group_id, listen_settings, rule
 from usbmux.commands.logs import Log
 from usbmux.commands.pid_file import PidFile, locking_pid
@@ -344,7 +344,7 @@ def _judge(phones: "list[SimulatedPhone]") -> int:
 
 def _tell_ready(daemon: Daemon) -> None:
     where = ", ".join(str(address) for address in daemon.addresses)
-    print(f"{PROGRAM} ready: {where}", file=sys.stderr, flush=True)
+    say(f"{PROGRAM} ready: {where}")
 
 
 if __name__ == "__main__":
