@@ -12,6 +12,9 @@ import pytest
 
 from tests.commands.program import TCPRELAY, USBMUX
 from tests.support.daemon import clean_environment
+from usbmux.capture.output import open_output
+from usbmux.commands.capture_file import opened
+from usbmux.errors import UsbmuxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +24,13 @@ WITHIN_S: Final = 30.0
 USBMUXD: Final = (sys.executable, "-m", "usbmux.commands.usbmuxd")
 IPROXY: Final = (sys.executable, "-m", "usbmux.commands.iproxy")
 FULL: Final = "/dev/full"
-pytestmark = pytest.mark.skipif(not os.path.exists(FULL), reason="plays a full disk")
+CLOSED: Final = ("sh", "-c", 'exec "$@" >&-', "sh")
+"""Begins a program without a stdout."""
+on_full_disk = pytest.mark.skipif(not os.path.exists(FULL), reason="plays a full disk")
 
 
 @contextmanager
-def started(*command: str, stderr: IO[str]) -> Iterator[subprocess.Popen[str]]:
+def started(*command: str, stderr: IO[str] | int) -> Iterator[subprocess.Popen[str]]:
     """A program that runs until it is told to end."""
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         try:
@@ -39,6 +44,11 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in clean_environment().items() if name != "PYTHONUNBUFFERED"}
 
 
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment(), capture_output=True, check=False, text=True, timeout=WITHIN_S)
+
+
+@on_full_disk
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -57,6 +67,7 @@ def test_stderr_is_full_program_ends_with_its_own_code(command: tuple[str, ...],
 
 
 @pytest.mark.slow
+@on_full_disk
 @pytest.mark.parametrize("options", [(), ("-v",), ("-l", "log")], ids=["ready", "log", "logfile"])
 def test_stderr_is_full_daemon_serves_on_and_ends_well(tmp_path: Path, options: tuple[str, ...]) -> None:
     places = ["-S", str(tmp_path / "mux"), "-C", str(tmp_path / "records"), "--config", "NONE"]
@@ -71,9 +82,62 @@ def test_stderr_is_full_daemon_serves_on_and_ends_well(tmp_path: Path, options: 
         assert daemon.wait(WITHIN_S) == 0
 
 
+@on_full_disk
 def test_stderr_is_full_forwarder_serves_on_and_ends_well() -> None:
     with open(FULL, "w") as stderr, started(*TCPRELAY, "22:0", stderr=stderr) as forwarder:
         assert forwarder.stdout is not None
         assert forwarder.stdout.readline().startswith("listening ")
         forwarder.terminate()
         assert forwarder.wait(WITHIN_S) == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(*TCPRELAY, "22:0"), *((*USBMUX, "forward", *options, "0:22") for options in ([], ["--json"], ["--print-ready"]))],
+    ids=["tcprelay", "lines", "json", "ready"],
+)
+def test_stdout_is_closed_forwarder_serves_without(command: tuple[str, ...]) -> None:
+    with started(*CLOSED, *command, stderr=subprocess.PIPE) as forwarder:
+        assert forwarder.stderr is not None
+        assert " leads to port 22 " in forwarder.stderr.readline()
+        forwarder.terminate()
+        _, said = forwarder.communicate(timeout=WITHIN_S)
+        assert forwarder.returncode == 0
+        assert "Traceback" not in said
+
+
+def test_stdout_is_closed_doctor_tells_the_sum() -> None:
+    outcome = run(*CLOSED, *USBMUX, "doctor")
+    assert outcome.returncode in (0, 1)
+    assert outcome.stderr.startswith("usbmux: ")
+    assert outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_stdout_is_closed_demo_does_what_it_would_show() -> None:
+    outcome = run(*CLOSED, *USBMUX, "demo")
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(*USBMUX, "capture"), (*USBMUX, "capture", "-w", "-"), (*USBMUXD, "--trace", "-")],
+    ids=["lines", "capture", "trace"],
+)
+def test_stdout_is_closed_what_is_for_stdout_is_refused_as_usage(command: tuple[str, ...]) -> None:
+    outcome = run(*CLOSED, *command)
+    assert outcome.returncode == 2
+    assert "open" in outcome.stderr.splitlines()[-1]
+
+
+def test_stdout_is_closed_it_cannot_be_opened_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(UsbmuxError, match="it is closed"):
+        open_output("-")
+    with pytest.raises(UsbmuxError, match="it is closed"), opened("-"):
+        pass
+
+
+def test_stderr_is_closed_stdout_does_not_get_its_lines() -> None:
+    outcome = run("sh", "-c", 'exec "$@" 2>&-', "sh", *USBMUX, "--socket", "/none", "list")
+    assert (outcome.returncode, outcome.stdout) == (4, "")

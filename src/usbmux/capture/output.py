@@ -40,6 +40,8 @@ def open_output(path: str) -> Output:
         UsbmuxError: It cannot be opened.
     """
     name = "standard output" if path == STANDARD_OUTPUT else path
+    if path == STANDARD_OUTPUT and sys.stdout is None:
+        raise UsbmuxError(f"cannot write {name}: it is closed")
     try:
         if path == STANDARD_OUTPUT:
             descriptor = os.dup(sys.stdout.fileno())

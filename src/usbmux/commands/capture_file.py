@@ -24,6 +24,8 @@ def opened(path: str, *, must_be_new: bool = False) -> Iterator[int]:
         UsbmuxError: It cannot be written.
     """
     if path == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise UsbmuxError("cannot write the standard output: it is closed")
         yield sys.stdout.fileno()
         return
     try:

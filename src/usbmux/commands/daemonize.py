@@ -71,5 +71,7 @@ def _be_daemon(work: Callable[[Callable[[], None]], int], pipe: int) -> int:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # it was closed from the start
+            continue
         with suppress(OSError):  # what a full disk does not take is lost
             stream.flush()

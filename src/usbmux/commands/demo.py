@@ -125,7 +125,7 @@ def _receive(sock: socket.socket, started: float) -> tuple[str, int]:
 
 
 def _show_progress(count: int, elapsed: float) -> None:
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         done = 40 * count // _TOTAL
         bar = "#" * done + "." * (40 - done)
         end = "\n" if count == _TOTAL else ""

@@ -114,6 +114,8 @@ def complain(program: str, text: str) -> None:
 
 def say(line: str) -> None:
     """Write a line to stderr. It is lost if that takes none, as on a full disk; nothing else is."""
+    if sys.stderr is None:  # it was closed from the start
+        return
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
@@ -137,7 +139,9 @@ def _drop_unwritten(stream: TextIO | None) -> None:
         _abandon(stream)
 
 
-def _abandon(stream: TextIO) -> None:
+def _abandon(stream: TextIO | None) -> None:
+    if stream is None:
+        return
     # The interpreter flushes it once more when it exits, and would complain.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())

@@ -1,7 +1,6 @@
 """What a forwarder that runs as a command tells: where it listens, which phones came, what went through."""
 
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from enum import Enum
@@ -59,8 +58,8 @@ class ForwardReport:
             complain(self._program, f"{end} on this computer leads to {self._in_words(end.route)}")
         match self._style:
             case ReportStyle.LINES:
-                print("\n".join(f"listening {_end_words(end)} udid={self._udid(end.route)}" for end in listening))
-                sys.stdout.flush()
+                lines = [f"listening {_end_words(end)} udid={self._udid(end.route)}" for end in listening]
+                print("\n".join(lines), flush=True)
             case ReportStyle.READY:
                 print("ready", *listening, flush=True)
             case ReportStyle.JSON:
@@ -120,5 +119,4 @@ def _end_document(end: ListeningPort) -> dict[str, object]:
 
 
 def _print_event(event: str, document: dict[str, object]) -> None:
-    json.dump({"event": event, **document}, sys.stdout)
-    print(flush=True)
+    print(json.dumps({"event": event, **document}), flush=True)

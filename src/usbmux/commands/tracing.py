@@ -1,6 +1,7 @@
 """The options of ``usbmuxd`` that write down what crosses between it and the phones."""
 
 import argparse
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ def check_trace_options(parser: argparse.ArgumentParser, options: argparse.Names
     paths = [path for path in (getattr(options, name) for name in _HELP) if path is not None]
     if len(paths) > len(set(paths)):
         parser.error("two traces cannot be written to one file")
+    if "-" in paths and sys.stdout is None:
+        parser.error("a trace on the standard output needs an open one")
 
 
 def add_traces(hub: TraceHub, options: argparse.Namespace, stack: ExitStack) -> None:

@@ -148,6 +148,8 @@ def capture_command(
 
     if path is not None and as_json:
         raise click.UsageError("--write excludes --json")
+    if path in (None, "-") and sys.stdout is None:
+        raise click.UsageError("this needs an open stdout, or a file")
     if path == "-" and sys.stdout is not None and sys.stdout.isatty():
         raise click.UsageError("a terminal cannot show a capture; leave -w away, or give it a file")
     return run_command(lambda: capture(admin_client(chosen_address(address), admin_path), udid, path, as_json=as_json))
