@@ -97,6 +97,11 @@ def test_line_wrong_exit_2(
     assert complaint in capsys.readouterr().err
 
 
+def test_timeout_is_longer_than_sockets_wait_answers_come(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conform", address, "--only", "listen.*", "--timeout", "1e10"]) == 0
+    assert "0 no answer" in capsys.readouterr().out
+
+
 def test_address_wrong_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conform", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err

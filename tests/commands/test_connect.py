@@ -53,6 +53,16 @@ async def test_silent_phone_after_the_end_of_stdin_is_left_when_patience_ends(da
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("patience", ["3e6", "1e300", "inf"])
+async def test_patience_is_longer_than_the_system_waits_the_answer_still_arrives(
+    daemon: ScriptedDaemon, patience: str
+) -> None:
+    daemon.attach(1, "A")
+    outcome = await run(USBMUX, "connect", "-q", patience, "9", stdin=b"hello")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"5 bytes", "")
+
+
+@pytest.mark.asyncio
 async def test_stdin_pipe_and_stdout_pipe_carry_many_bytes_at_once(daemon: ScriptedDaemon) -> None:
     daemon.attach(1, "A")
     assert (await run(USBMUX, "connect", "7", stdin=_DATA)).stdout == _DATA

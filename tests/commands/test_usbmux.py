@@ -34,6 +34,17 @@ def test_version_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"version": __version__}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["connect", "22", "-q"], ["conform", "/none", "--timeout"], ["forward", "2222:22", "--wait"], ["pair", "--wait"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("text", ["nan", "-1", "soon"])
+def test_seconds_are_none_exits_2(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, text]) == 2
+    assert text in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["nonsense"], ["list", "--nonsense"], ["connect"], ["forward"]])
 def test_wrong_line_exits_2_with_usage_on_stderr(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2

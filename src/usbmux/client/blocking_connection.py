@@ -28,6 +28,8 @@ PAST: Final = -math.inf
 """The deadline of what is not to wait."""
 # Poll has no descriptor of its own and no highest descriptor; Windows has only select.
 _SELECTOR: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+_LONGEST_TIMEOUT_S: Final = 24 * 86400.0
+"""Sockets wait with poll(), whose milliseconds have 31 bits."""
 
 
 def deadline_after(timeout_s: float | None) -> float:
@@ -36,8 +38,11 @@ def deadline_after(timeout_s: float | None) -> float:
 
 
 def set_deadline(stream: socket.socket, deadline: float) -> None:
-    """Let the socket's next call wait until the deadline, or not at all if it has passed."""
-    stream.settimeout(None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
+    """Let the socket's next call wait until the deadline, or not at all if it has passed.
+
+    No call with a deadline waits longer than 24 days, which is what sockets can.
+    """
+    stream.settimeout(_left_s(deadline))
 
 
 def wait_for(wanted: Wanted, deadline: float) -> bool:
@@ -53,8 +58,12 @@ def select_before(deadline: float, *wanted: WantedSocket) -> list[object]:
     with _SELECTOR() as selector:
         for stream, events in wanted:
             selector.register(stream, events)
-        timeout_s = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
-        return [key.fileobj for key, _ in selector.select(timeout_s)]
+        return [key.fileobj for key, _ in selector.select(_left_s(deadline))]
+
+
+def _left_s(deadline: float) -> float | None:
+    rest_s = deadline - time.monotonic()
+    return None if rest_s == math.inf else min(max(0.0, rest_s), _LONGEST_TIMEOUT_S)
 
 
 def open_socket(address: Address, deadline: float) -> socket.socket:

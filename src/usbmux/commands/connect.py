@@ -1,10 +1,12 @@
 """``usbmux connect``: a port of the phone on stdin and stdout, fit for ssh's ProxyCommand."""
 
+import math
 import os
 import select
 import socket
 import stat
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -104,17 +106,17 @@ class StdioPump:
             poller.register(self._stream, wishes)
         if self._input_is_open and not self._to_stream:
             poller.register(self._input_fd, select.POLLIN)
-        patience_ms = self._patience_ms()
-        if patience_ms is not None:
-            return dict(poller.poll(patience_ms))
-        while not (ready := poller.poll(LONGEST_WAIT_S * 1000)):
-            pass
-        return dict(ready)
+        deadline = time.monotonic() + self._patience_s()
+        while True:
+            rest_s = max(0.0, deadline - time.monotonic())
+            ready = poller.poll(min(rest_s, LONGEST_WAIT_S) * 1000)
+            if ready or rest_s <= LONGEST_WAIT_S:
+                return dict(ready)
 
-    def _patience_ms(self) -> float | None:
+    def _patience_s(self) -> float:
         if self._quit_after_s is None or self._input_is_open or self._to_stream or self._to_output:
-            return None
-        return self._quit_after_s * 1000
+            return math.inf
+        return self._quit_after_s
 
     def _input_ready(self) -> None:
         try:

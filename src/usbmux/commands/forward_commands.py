@@ -2,7 +2,15 @@
 
 import click
 
-from usbmux.commands.options import PROGRAM, admin_option, chosen_address, device_option, run_command, socket_option
+from usbmux.commands.options import (
+    PROGRAM,
+    Seconds,
+    admin_option,
+    chosen_address,
+    device_option,
+    run_command,
+    socket_option,
+)
 
 _udids_option = device_option("the only one attached. May be repeated for ranges", may_repeat=True)
 _listen_option = click.option(
@@ -36,7 +44,7 @@ def forward_group() -> None:
 @_udids_option
 @_listen_option
 @click.option(
-    "--wait", "wait_s", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+    "--wait", "wait_s", type=Seconds(), default=30.0, show_default=True, metavar="SECONDS",
     help="How long a connection waits for an absent phone or daemon.",
 )  # fmt: skip
 @click.option("--once", "serves_once", is_flag=True, help="Take one connection, and end with it.")

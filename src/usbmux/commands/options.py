@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., int]")
 PROGRAM: Final = "usbmux"
+
+
+class Seconds(click.FloatRange):
+    """How long; infinity is for ever."""
+
+    name = "seconds"
+
+    def __init__(self, *, may_be_zero: bool = True) -> None:
+        super().__init__(min=0, min_open=not may_be_zero)
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType`."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
+
 
 socket_option = click.option(
     "--socket",

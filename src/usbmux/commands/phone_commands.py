@@ -2,7 +2,7 @@
 
 import click
 
-from usbmux.commands.options import chosen_address, run_command, socket_option, udid_option
+from usbmux.commands.options import Seconds, chosen_address, run_command, socket_option, udid_option
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
@@ -10,7 +10,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON do
 @click.command("pair")
 @udid_option
 @click.option(
-    "--wait", "wait_s", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
+    "--wait", "wait_s", type=Seconds(), default=0.0, metavar="SECONDS",
     help="How long the phone's owner may take to unlock it and tap Trust. Default: ask once.",
 )  # fmt: skip
 @_json_option

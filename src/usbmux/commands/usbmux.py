@@ -11,6 +11,7 @@ from usbmux.commands.exits import ExitCode
 from usbmux.commands.forward_commands import forward_group
 from usbmux.commands.options import (
     PROGRAM,
+    Seconds,
     admin_option,
     chosen_address,
     device_option,
@@ -77,7 +78,7 @@ def watch_command(address: str | None, as_json: bool) -> int:
 @click.argument("port", type=click.IntRange(1, 65535))
 @udid_option
 @click.option(
-    "-q", "--quit-after", "quit_after_s", type=click.FloatRange(min=0), metavar="SECONDS",
+    "-q", "--quit-after", "quit_after_s", type=Seconds(), metavar="SECONDS",
     help="After the end of stdin, end when the phone was silent for so long. Default: as long as the daemon waits.",
 )  # fmt: skip
 @socket_option
@@ -164,7 +165,7 @@ def capture_command(
 @click.option("--only", "pattern", default="*", metavar="PATTERN", help="The cases of such names: 'listen.*'.")
 @click.option("--read-only", "is_read_only", is_flag=True, help="Save no pair record, not even under a made-up id.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
+    "--timeout", "timeout_s", type=Seconds(may_be_zero=False), default=5.0, show_default=True,
     metavar="SECONDS", help="How long each answer may take.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
