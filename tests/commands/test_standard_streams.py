@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -89,6 +90,41 @@ def test_stderr_is_full_forwarder_serves_on_and_ends_well() -> None:
         assert forwarder.stdout.readline().startswith("listening ")
         forwarder.terminate()
         assert forwarder.wait(WITHIN_S) == 0
+
+
+HELP: Final = [
+    (*USBMUX, "--help"),
+    (*USBMUX, "list", "--help"),
+    (*USBMUX, "--version"),
+    (*USBMUX, "version"),
+    (*USBMUX, "env"),
+    (*USBMUXD, "--help"),
+    (*USBMUXD, "--check-config", "--config", "NONE"),
+    (*TCPRELAY, "--help"),
+]
+"""What only prints."""
+
+
+@on_full_disk
+@pytest.mark.parametrize("command", HELP, ids=lambda command: " ".join(command[-2:]))
+def test_stdout_is_full_program_says_so_and_fails(command: tuple[str, ...]) -> None:
+    with open(FULL, "w") as stdout:
+        outcome = subprocess.run(
+            command, env=environment(), stdout=stdout, stderr=subprocess.PIPE, check=False, text=True, timeout=WITHIN_S
+        )
+    assert outcome.returncode == 1
+    assert re.fullmatch(r"(usbmux|usbmuxd|tcprelay): No space left on device\n", outcome.stderr)
+
+
+@pytest.mark.parametrize("command", HELP, ids=lambda command: " ".join(command[-2:]))
+def test_reader_of_stdout_has_left_program_ends_well(command: tuple[str, ...]) -> None:
+    readable, writable = os.pipe()
+    os.close(readable)
+    with open(writable, "wb") as stdout:
+        outcome = subprocess.run(
+            command, env=environment(), stdout=stdout, stderr=subprocess.PIPE, check=False, text=True, timeout=WITHIN_S
+        )
+    assert (outcome.returncode, outcome.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,23 @@ def exit_code(error: UsbmuxError) -> ExitCode:
 def run_program(program: str, main: Callable[[], int]) -> int:
     """Run `main` as a process of its own: `run_guarded`, and stdout takes every character, escaped if need be.
 
-    What stderr has not taken by the end is dropped. The interpreter would end with an exit code of its own for it.
+    What stdout has not taken by the end is an error of the program; what stderr has not is dropped. The interpreter
+    would end with an exit code of its own for either.
     """
+
+    def work() -> int:
+        try:
+            return main()
+        finally:  # help and version, too, which end by SystemExit
+            if sys.stdout is not None:
+                sys.stdout.flush()
+
     codecs.register_error("usbmux.escape", _escape)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in _ESCAPES:
             stream.reconfigure(errors=_ESCAPES[stream.errors])
     try:
-        return run_guarded(program, main)
+        return run_guarded(program, work)
     finally:
         _drop_unwritten(sys.stderr)
 
@@ -102,6 +111,7 @@ def run_guarded(program: str, work: Callable[[], int]) -> int:
     except OSError as error:
         text = error.strerror or str(error)
         complain(program, text if error.filename is None else f"{error.filename}: {text}")
+        _drop_unwritten(sys.stdout)
         return ExitCode.FAILURE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

@@ -33,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Args:
         arguments: Without the program's name; None for those of the process.
+
+    Raises:
+        OSError: Stdout does not take help or version.
     """
+    stdout = sys.stdout
     try:
         given = None if arguments is None else list(arguments)
         code = cli.main(given, prog_name=PROGRAM, standalone_mode=False)
@@ -43,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED
+    except SystemExit as end:
+        if sys.stdout is stdout:  # it was asked what may follow in a line
+            raise
+        # Click has put another in its place: nobody reads it, for which click has an exit code of its own.
+        sys.stdout = stdout
+        raise BrokenPipeError from end
     return code if isinstance(code, int) else ExitCode.OK
 
 
