@@ -319,18 +319,39 @@ def test_daemon_at_a_path_with_a_meaning_for_units_refuses(
         install(root)
 
 
-def test_daemon_where_services_see_nothing_is_told(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the daemon lies, and services see nothing."""
     folder = root / "home"
     folder.mkdir()
     (folder / "usbmuxd").touch()
     monkeypatch.setattr(sysconfig, "get_path", {"scripts": str(folder)}.__getitem__)
     monkeypatch.setattr(module, "layout_of", lambda _platform: replace(SYSTEMD, hidden=(str(folder),)))
+    return folder
 
-    install(root)
+
+def test_daemon_where_services_see_nothing_is_told(
+    root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert install(root) == 0
 
     assert f"{folder}/usbmuxd is below {folder}, which services cannot see" in capsys.readouterr().err
+
+
+def test_daemon_where_services_of_this_computer_see_nothing_refuses_and_dry_run_fails_behind_its_plan(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(module, "read_list", lambda _path: InstalledFiles({}, ()))  # whatever this computer has
+    monkeypatch.setattr(Place, "content", lambda _place, _path: None)
+
+    with pytest.raises(UsbmuxError, match="which services cannot see"):
+        install_service(None, uninstall=False, dry_run=False)
+    assert install_service(None, uninstall=False, dry_run=True) == 1
+
+    told = capsys.readouterr()
+    assert f"write /{UNIT}\n" in told.out
+    assert "which services cannot see" in told.err
 
 
 def test_programs_run_in_order_and_one_that_fails_stops_none(

@@ -45,7 +45,7 @@ def install_service(root: Path | None, *, uninstall: bool, dry_run: bool, as_jso
         as_json: One document at the end, instead of a line for each action.
 
     Returns:
-        Failure if a program failed; everything else has been done.
+        Failure if a program failed; everything else has been done. Of a dry run: if the other would refuse.
 
     Raises:
         UsbmuxError: It cannot be done, and nothing was.
@@ -54,16 +54,18 @@ def install_service(root: Path | None, *, uninstall: bool, dry_run: bool, as_jso
     layout = layout_of(sys.platform)
     if root is None and not dry_run and os.geteuid() != 0:
         raise UsbmuxError(f"only root can change the services of {layout.manager}; --dry-run shows what would be done")
-    actions = _actions(Place(layout, root), uninstall=uninstall, dry_run=dry_run)
+    place = Place(layout, root)
+    daemon = None if uninstall else _daemon_path()
+    is_well = daemon is None or _is_in_sight(place, daemon, dry_run=dry_run)
+    actions = _actions(place, daemon)
     report: ServiceReport = JsonReport(is_dry_run=dry_run) if as_json else TextReport()
-    is_well = True
     left = None
     try:
         if dry_run:
             for action in actions:
                 report.began(action)
         else:
-            is_well = carry_out(_PROGRAM, actions, report)
+            is_well &= carry_out(_PROGRAM, actions, report)
             left = layout.left if uninstall and actions else None
     finally:
         report.close(left)
@@ -101,11 +103,11 @@ class Place:
             yield from map(RunStep, steps)
 
 
-def _actions(place: Place, *, uninstall: bool, dry_run: bool) -> list[Action]:
+def _actions(place: Place, daemon: Path | None) -> list[Action]:
+    """What to do to install that daemon or, for None, to remove what is installed."""
     installed = read_list(place.real(LIST_PATH))
-    if not uninstall:
-        contents = _contents(place.layout, _daemon_path(place, dry_run=dry_run))
-        return list(installation(place, installed, contents))
+    if daemon is not None:
+        return list(installation(place, installed, _contents(place.layout, daemon)))
     return list(removal(place, installed)) if installed.digests else []
 
 
@@ -164,18 +166,23 @@ def _contents(layout: ServiceLayout, daemon: Path) -> dict[str, bytes]:
     }
 
 
-def _daemon_path(place: Place, *, dry_run: bool) -> Path:
+def _daemon_path() -> Path:
     path = Path(sysconfig.get_path("scripts")) / "usbmuxd"
     if not path.exists():
         raise UsbmuxError(f"no usbmuxd at {path}, beside this Python; if a package brought it, so it did the service")
     if not _HARMLESS_PATH.fullmatch(str(path)):
         raise UsbmuxError(f"the service files cannot name {path}: it has characters with a meaning there")
-    for needed in (path, path.resolve(), Path(sys.base_prefix).resolve()):
+    return path
+
+
+def _is_in_sight(place: Place, daemon: Path, *, dry_run: bool) -> bool:
+    """Whether services of this computer can see the daemon; true for another root, whose paths may be others."""
+    for needed in (daemon, daemon.resolve(), Path(sys.base_prefix).resolve()):
         hiding = next((hidden for hidden in place.layout.hidden if needed.is_relative_to(hidden)), None)
         if hiding is not None:
             complaint = f"{needed} is below {hiding}, which services cannot see; install usbmux below /opt or /usr"
             if place.root is None and not dry_run:
                 raise UsbmuxError(complaint)
             complain(_PROGRAM, complaint)
-            break
-    return path
+            return place.root is not None
+    return True
