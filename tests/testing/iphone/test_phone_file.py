@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from usbmux.errors import UsbmuxError
-from usbmux.testing import SimulatedPhone, default_phones, echo, load_phones, load_pluggables
+from usbmux.testing import SimulatedPhone, default_phones, echo, http, load_phones, load_pluggables
 from usbmux.testing.iphone import (
+    LOCKDOWN_PORT,
     AfcFaults,
     AfcService,
     Application,
@@ -78,6 +79,14 @@ def test_table_with_nothing_is_the_usual_phone(tmp_path: Path) -> None:
     assert (phone.hosts.trust, phone.device.version) == (Trust.ACCEPTED, 2)
     assert phone.tls.options == TlsOptions()
     assert phone.lockdown.faults is None
+    assert phone.device.ports.keys() == usual.device.ports.keys()
+    assert (phone.device.ports[7], phone.device.ports[80]) == (echo, http)
+
+
+@pytest.mark.parametrize(("ports", "expected"), [("{}", set()), ('{ 22 = "echo" }', {22})], ids=["empty", "own"])
+def test_table_names_ports_it_has_these_and_no_others(tmp_path: Path, ports: str, expected: set[int]) -> None:
+    phone = load(tmp_path, f"[[iphone]]\nports = {ports}")
+    assert phone.device.ports.keys() == {LOCKDOWN_PORT, *expected}
 
 
 def test_tables_of_both_kinds_make_phones_of_both_kinds(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@
     trust = "pending"                        # accepted, pending, denied or locked
     files = "media"                          # a directory beside this file, for AFC
     without_services = ["com.apple.mobile.screenshotr"]
-    ports.22 = "127.0.0.1:2222"              # as those of a [[phone]]
+    ports.22 = "127.0.0.1:2222"              # as those of a [[phone]], in the place of the usual ones
     mux_version = 1
 
     [[iphone.application]]
@@ -90,7 +90,7 @@ def read_iphone(table: object, place: str, folder: Path, usual: Identity) -> Vir
     iphone = VirtualIPhone(
         identity,
         applications=applications,
-        ports=read_ports(f"{place}.ports", table.get("ports", {})),
+        ports=read_ports(f"{place}.ports", table["ports"]) if "ports" in table else _PORTS,
         trust=reader.trust(),
         mux_version=reader.mux_version(),
         options=reader.settings("mux", PhoneOptions),
