@@ -21,9 +21,10 @@ from usbmux.admin.message import (
 )
 from usbmux.commands import status as status_module
 from usbmux.commands.status import admin_client, show_status
+from usbmux.commands.usbmux import main
 from usbmux.control.address import UnixAddress
 from usbmux.errors import AddressError
-from usbmux.testing import PhoneOptions, SimulatedPhone, echo
+from usbmux.testing import PhoneOptions, RunningDaemon, SimulatedPhone, echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,10 +89,21 @@ async def test_no_phone_is_said_on_stderr(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("command", ["status", "capture"])
-async def test_daemon_has_no_admin_socket_exit_4(tmp_path: Path, command: str) -> None:
+async def test_no_daemon_exit_4(tmp_path: Path, command: str) -> None:
     outcome = await run(USBMUX, command, "--socket", str(tmp_path / "mux"))
     assert (outcome.code, outcome.stdout) == (4, b"")
     assert outcome.stderr == f"usbmux: no usbmux daemon at unix:{tmp_path}/mux.admin: No such file or directory\n"
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["top", "--once"], ["capture"], ["forward", "list"]], ids=" ".join)
+def test_daemon_has_no_admin_socket_that_is_said_and_exit_4(
+    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mux"
+    with RunningDaemon([], addresses=[UnixAddress(str(path))]):
+        assert main([*arguments, "--socket", str(path)]) == 4
+    expected = f"usbmux: the usbmux daemon at unix:{path} has no admin socket at unix:{path}.admin\n"
+    assert capsys.readouterr() == ("", expected)
 
 
 @pytest.mark.asyncio

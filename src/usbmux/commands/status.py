@@ -7,11 +7,14 @@ from typing import Final
 from usbmux.admin.codec import status_document
 from usbmux.admin.message import ClientStatus, ConnectionStatus, PhoneStatus
 from usbmux.client.admin import AdminClient, admin_address
+from usbmux.client.blocking_connection import deadline_after, open_socket
 from usbmux.commands.exits import ExitCode, complain
 from usbmux.commands.table import printable, table
 from usbmux.commands.units import age, speed
-from usbmux.control.address import UnixAddress, address_from_environment, parse_address
+from usbmux.control.address import Address, UnixAddress, address_from_environment, parse_address
+from usbmux.errors import DaemonUnavailableError
 
+_PROBE_S: Final = 1.0
 _PHONE_HEADINGS: Final = ("PORT", "STATE", "UDID", "SPEED", "ATTACHED", "NOTE")
 _CLIENT_HEADINGS: Final = ("CLIENT", "ADDRESS", "UID", "GID", "PID", "PROGRAM", "WHAT", "AGE")
 _CONNECTION_HEADINGS: Final = (
@@ -53,10 +56,23 @@ def admin_client(address: str | None, admin_path: str | None) -> AdminClient:
 
     Raises:
         AddressError: The address is none, or has no place beside it.
+        DaemonUnavailableError: A daemon serves at the address and has no admin socket beside it.
     """
     if admin_path is not None:
         return AdminClient(UnixAddress(admin_path))
-    return AdminClient(admin_address(parse_address(address) if address else address_from_environment(os.environ)))
+    main = parse_address(address) if address else address_from_environment(os.environ)
+    admin = admin_address(main)
+    if not os.path.exists(admin.path) and _is_served(main):
+        raise DaemonUnavailableError(f"the usbmux daemon at {main} has no admin socket at {admin}")
+    return AdminClient(admin)
+
+
+def _is_served(address: Address) -> bool:
+    try:
+        open_socket(address, deadline_after(_PROBE_S)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _phone_row(phone: PhoneStatus) -> tuple[str, ...]:
