@@ -120,8 +120,8 @@ class TlsFront:
     async def _serve(self, sock: socket.socket) -> None:
         peer = _name_of(sock)
         try:
-            tls = TlsSocket(self._loop, self._context, sock)
             try:
+                tls = TlsSocket(self._loop, self._context, sock)
                 async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
                     await tls.shake_hands()
             finally:
