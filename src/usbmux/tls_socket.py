@@ -4,9 +4,11 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final, cast
 
 _PIECE: Final = 65536
+_Name = tuple[tuple[tuple[str, str], ...], ...]
+"""Of a certificate: groups of keys and values."""
 
 
 class TlsSocket:
@@ -55,9 +57,8 @@ class TlsSocket:
     @property
     def subject(self) -> str:
         """Whom the peer's certificate names."""
-        # typeshed knows many shapes of this; that of a certificate that was checked is a tuple of tuples of pairs.
-        certificate: dict[str, Any] = dict(self._tls.getpeercert() or {})
-        parts = [f"{key}={value}" for group in certificate.get("subject", ()) for key, value in group]
+        subject = cast(_Name, (self._tls.getpeercert() or {}).get("subject", ()))
+        parts = [f"{key}={value}" for group in subject for key, value in group]
         return ", ".join(parts) or "nobody"
 
     async def receive(self) -> bytes:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 UDID: Final = UDIDS[2]
+BUID: Final = "30142955-444094379208051516"
 ANSWER_WITHIN_S: Final = 10.0
 USERS: Final = (60001, 60002)
 """Two that nobody is."""
@@ -68,16 +69,21 @@ def public_folder() -> Iterator[Path]:
         yield folder
 
 
-def test_directory_of_the_c_daemon_is_read_as_it_is_and_closed_to_others(tmp_path: Path) -> None:
-    directory = tmp_path / "lockdown"
+def open_to_all(folder: Path) -> Path:
+    """Records as the C daemon leaves them."""
+    directory = folder / "lockdown"
     directory.mkdir()
-    buid = "30142955-444094379208051516"
-    (directory / SYSTEM_FILE).write_bytes(plistlib.dumps({"SystemBUID": buid}))
+    (directory / SYSTEM_FILE).write_bytes(plistlib.dumps({"SystemBUID": BUID}))
     (directory / f"{UDID}.plist").write_bytes(record(UDID, 1))
     for path in (directory, *directory.iterdir()):
         path.chmod(0o755)
+    return directory
+
+
+def test_directory_of_the_c_daemon_is_read_as_it_is_and_closed_to_others(tmp_path: Path) -> None:
+    directory = open_to_all(tmp_path)
     with serving(tmp_path) as (_process, client):
-        assert client.buid() == buid
+        assert client.buid() == BUID
         assert client.read_pair_record(UDID) == record(UDID, 1)
         assert directory.stat().st_mode & 0o777 == 0o700
 
@@ -150,15 +156,9 @@ def test_saved_by_a_daemon_with_any_umask_nobody_but_its_user_reads_anything(pub
 
 @needs_root
 def test_user_is_given_directory_of_root_is_used_as_it_is(public_folder: Path) -> None:
-    directory = public_folder / "lockdown"
-    directory.mkdir()
-    buid = "30142955-444094379208051516"
-    (directory / SYSTEM_FILE).write_bytes(plistlib.dumps({"SystemBUID": buid}))
-    (directory / f"{UDID}.plist").write_bytes(record(UDID, 1))
-    for path in (directory, *directory.iterdir()):
-        path.chmod(0o755)
+    directory = open_to_all(public_folder)
     with serving(public_folder, options=["--user", "nobody"]) as (process, client):
-        assert client.buid() == buid
+        assert client.buid() == BUID
         assert client.read_pair_record(UDID) == record(UDID, 1)
         with pytest.raises(RequestError) as caught:
             client.save_pair_record(UDID, record(UDID, 2))

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.mux.outcome import Outcome
-from tests.mux.session.test_runs import ODD, ORDINARY, Turn
-from tests.mux.wire import FIRST, PHONE_WINDOW, TCP, Wire
+from tests.mux.turn import ODD, ORDINARY, Turn, packets_of
+from tests.mux.wire import FIRST, PHONE_WINDOW, Wire
 from usbmux.mux.events import CloseCause, SendRoomOpened
-from usbmux.mux.packet import encode_v2
-from usbmux.mux.segment import Flags, Segment
+from usbmux.mux.segment import Flags
 
 if TYPE_CHECKING:
     from usbmux.mux.connection import TcpConnection
@@ -134,16 +133,7 @@ def outcome(turns: list[Turn], *cuts: int) -> Outcome:
     for connection in connections:
         wire.expect_at_once(connection, bytes(10))
     outcome = Outcome(wire)
-    seq, ack, count = [FIRST, FIRST], [1, 1], wire.phone_tx_seq
-    for turn in turns:
-        which, connection = turn.connection, connections[turn.connection]
-        ack[which] = (ack[which] + turn.acknowledged) % 2**32
-        count = (count + 1 + turn.count_error) % 2**16
-        ports = connection.remote_port, connection.local_port
-        first = (seq[which] + turn.seq_error) % 2**32
-        segment = Segment(*ports, first, ack[which], turn.flags, turn.window, turn.payload)
-        seq[which] = (seq[which] + len(turn.payload)) % 2**32
-        packet = encode_v2(TCP, segment.encode(), count, 0)
+    for _turn, packet in packets_of(turns, connections, wire.phone_tx_seq):
         for begin, end in pairwise((0, *cuts, len(packet))):
             wire.inject_data(packet[begin:end])
         outcome.note_events()

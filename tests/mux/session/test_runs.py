@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.mux.outcome import Outcome
-from tests.mux.wire import FIRST, PHONE_WINDOW, TCP, Wire
-from usbmux.mux.packet import encode_v2
-from usbmux.mux.segment import Flags, Segment
+from tests.mux.turn import ODD, ORDINARY, Turn, packets_of
+from tests.mux.wire import FIRST, Wire
 from usbmux.mux.segment_run import SegmentRun
 
 SENT = b"0123456789"
@@ -20,40 +18,6 @@ MOST_TRANSFERS = 100
 """Of what comes in a turn: all but the longest data, which is too much for the window anyhow."""
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What a phone sends next, relative to what it should send, and what the client does then."""
-
-    connection: int
-    payload: bytes
-    acknowledged: int = 0
-    window: int = PHONE_WINDOW
-    flags: int = Flags.ACK
-    seq_error: int = 0
-    count_error: int = 0
-    damage: tuple[int, int] | None = None
-    """Offset in the packet and a byte to put there."""
-    client_takes: int = 0
-    client_ends: bool = False
-
-
-ORDINARY = st.builds(
-    Turn,
-    connection=st.integers(0, 1),
-    payload=st.binary(max_size=3),
-    acknowledged=st.integers(0, 3),
-    window=st.sampled_from([0, 256, PHONE_WINDOW]),
-    client_takes=st.integers(0, 5),
-)
-ODD = st.one_of(
-    st.builds(replace, ORDINARY, flags=st.sampled_from([Flags.RST, Flags.ACK | Flags.PSH, Flags.SYN | Flags.ACK, 0])),
-    st.builds(replace, ORDINARY, seq_error=st.sampled_from([-1, 1, 2**31])),
-    st.builds(replace, ORDINARY, acknowledged=st.sampled_from([-1, 11, 2**31])),
-    st.builds(replace, ORDINARY, count_error=st.sampled_from([-1, 1])),
-    st.builds(replace, ORDINARY, damage=st.tuples(st.integers(0, 38), st.integers(0, 255))),
-    st.builds(replace, ORDINARY, client_ends=st.just(True)),
-    st.builds(replace, ORDINARY, payload=st.just(bytes(60000))),
-)
 TURNS = st.lists(st.one_of(ORDINARY, ORDINARY, ORDINARY, ODD), max_size=12)
 
 
@@ -66,24 +30,8 @@ def outcome(turns: list[Turn], transfer_length: int, *, together: bool) -> Outco
         wire.send(connection, SENT)
         wire.expect(source=connection.local_port, destination=connection.remote_port, payload=SENT)
     outcome = Outcome(wire)
-    seq, ack, count, stream = [FIRST, FIRST], [1, 1], wire.phone_tx_seq, b""
-    for turn in turns:
-        which, connection = turn.connection, connections[turn.connection]
-        ack[which] = (ack[which] + turn.acknowledged) % 2**32
-        count = (count + 1 + turn.count_error) % 2**16
-        segment = Segment(
-            connection.remote_port,
-            connection.local_port,
-            (seq[which] + turn.seq_error) % 2**32,
-            ack[which],
-            turn.flags,
-            turn.window,
-            turn.payload,
-        )
-        seq[which] = (seq[which] + len(turn.payload)) % 2**32
-        packet = bytearray(encode_v2(TCP, segment.encode(), count, 0))
-        if turn.damage is not None and turn.damage[0] < len(packet):
-            packet[turn.damage[0]] = turn.damage[1]
+    stream = b""
+    for turn, packet in packets_of(turns, connections, wire.phone_tx_seq):
         stream += packet
         transfers, stream = cut(stream, transfer_length)
         if together:
