@@ -97,13 +97,19 @@ def _attendant(registry: DeviceRegistry) -> DeviceAttendant:
     return DeviceAttendant(asyncio.get_running_loop(), registry, MuxSettings())
 
 
-async def test_attached_and_left_while_the_pipe_closes_closing_is_not_cut_short() -> None:
+async def _attached() -> tuple[DeviceRegistry, DeviceAttendant, Candidate, PipeReceiver]:
+    """An attendant with one phone."""
     registry = DeviceRegistry()
     attendant = _attendant(registry)
     candidate = Candidate()
     attendant.device_arrived(candidate)
     receiver = await candidate.answer()
     await turns(5)
+    return registry, attendant, candidate, receiver
+
+
+async def test_attached_and_left_while_the_pipe_closes_closing_is_not_cut_short() -> None:
+    registry, attendant, candidate, receiver = await _attached()
     assert len(registry.records()) == 1
     receiver.pipe_lost(UsbDisconnectedError("unplugged"))
     await turns(5)
@@ -151,12 +157,7 @@ class Handler:
 
 async def _ending(streams: int) -> tuple[asyncio.Task[None], SlowPipe, PipeReceiver]:
     """A daemon that ends with that many streams to a phone that takes nothing for now."""
-    registry = DeviceRegistry()
-    attendant = _attendant(registry)
-    candidate = Candidate()
-    attendant.device_arrived(candidate)
-    receiver = await candidate.answer()
-    await turns(5)
+    registry, attendant, candidate, receiver = await _attached()
     (device,) = registry
     for _ in range(streams):
         device.link.connect(7, Handler())

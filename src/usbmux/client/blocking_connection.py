@@ -47,7 +47,7 @@ def set_deadline(stream: socket.socket, deadline: float) -> None:
 
 def wait_for(wanted: Wanted, deadline: float) -> bool:
     """Wait for that; return whether it came before the deadline."""
-    if isinstance(wanted, float):
+    if isinstance(wanted, float):  # what is wanted is that time passes
         time.sleep(max(0.0, min(wanted, deadline) - time.monotonic()))
         return wanted <= deadline
     return bool(select_before(deadline, wanted))

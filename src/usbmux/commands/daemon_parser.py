@@ -137,7 +137,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_checked(_positive),
         default=_LIMITS.total,
-        help="most clients at once (default: %(default)d)",
+        help="most clients at once; one over TLS counts as three (default: %(default)d)",
     )
     add(
         "--max-clients-for-each-user",

@@ -5,6 +5,7 @@ then.
 """
 
 import gc
+from collections.abc import Callable
 
 
 def usbmux() -> int:
@@ -14,7 +15,6 @@ def usbmux() -> int:
 
     try:
         import_click()
-        from usbmux.commands.exits import run_program
         from usbmux.commands.usbmux import main
     except ModuleNotFoundError as error:
         if error.name != "click":
@@ -23,50 +23,45 @@ def usbmux() -> int:
 
         complain("usbmux", "this command needs click: pip install 'usbmux[cli]'")
         return ExitCode.FAILURE
-    _end_of_imports()
-    return run_program("usbmux", main)
+    return _run("usbmux", main)
 
 
 def usbmuxd() -> int:
     """Run `usbmuxd`; returns the exit status."""
     gc.disable()
-    from usbmux.commands.exits import run_program
     from usbmux.commands.usbmuxd import main
 
-    _end_of_imports()
-    return run_program("usbmuxd", main)
+    return _run("usbmuxd", main)
 
 
 def tcprelay() -> int:
     """Run `tcprelay`; returns the exit status."""
     gc.disable()
-    from usbmux.commands.exits import run_program
     from usbmux.commands.tcprelay import main
 
-    _end_of_imports()
-    return run_program("tcprelay", main)
+    return _run("tcprelay", main)
 
 
 def iproxy() -> int:
     """Run `iproxy`; returns the exit status."""
     gc.disable()
-    from usbmux.commands.exits import run_program
     from usbmux.commands.iproxy import main
 
-    _end_of_imports()
-    return run_program("iproxy", main)
+    return _run("iproxy", main)
 
 
 def inetcat() -> int:
     """Run `inetcat`; returns the exit status."""
     gc.disable()
-    from usbmux.commands.exits import run_program
     from usbmux.commands.inetcat import main
 
-    _end_of_imports()
-    return run_program("inetcat", main)
+    return _run("inetcat", main)
 
 
-def _end_of_imports() -> None:
+def _run(program: str, main: Callable[[], int]) -> int:
+    """What has been imported by now stays."""
+    from usbmux.commands.exits import run_program
+
     gc.freeze()
     gc.enable()
+    return run_program(program, main)
