@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.both_ways import both_ways_table
 from bench.build import BenchError, Tools, build_tools
 from bench.clients import LIBRARY_FIGURES, TOOL_FIGURES, measure_libraries, measure_tools
 from bench.comparison import comparison_table
@@ -58,7 +59,10 @@ def _measure(rows: Sequence[Row], others: Sequence[str], options: argparse.Names
     print("\n".join(f"{name}: {value}" for name, value in facts.items()))
     if lines:
         print(f"\n{print_table(lines)}")
-    programs, tables = {}, []
+    programs: dict[str, dict[str, list[Measured]]] = {}
+    tables = ["\n".join(both_ways)] if (both_ways := both_ways_table(results)) else []
+    for table in tables:
+        print(f"\n{table}")
     for name in others:
         for title, figures, found in _OTHERS[name](tools, 1 if options.quick else options.rounds, options.seconds):
             programs[title] = found
