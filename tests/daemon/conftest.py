@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest_asyncio
 
 from tests.daemon.harness import Harness
+from tests.daemon.loop_clock import LoopClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -58,3 +59,9 @@ async def serve(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterat
     for harness in harnesses:
         await harness.stop()
     assert not failures
+
+
+@pytest_asyncio.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
+    """The loop's clock, which the test moves on."""
+    return LoopClock(monkeypatch)

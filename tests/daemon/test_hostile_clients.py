@@ -20,6 +20,7 @@ from usbmux.testing import SimulatedPhone
 
 if TYPE_CHECKING:
     from tests.daemon.conftest import Serve
+    from tests.daemon.loop_clock import LoopClock
     from usbmux.control.message import Reply
     from usbmux.daemon.requests import Answerable, Asker, LaterReply
 
@@ -29,17 +30,12 @@ LONGEST = "&" * 255
 """The most that a client can say of itself, and five times as long in a property list."""
 
 
-async def test_each_read_ends_amid_a_request_every_request_has_its_own_time(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loop = asyncio.get_running_loop()
-    real_time, passed_s = loop.time, 0.0
-    monkeypatch.setattr(loop, "time", lambda: real_time() + passed_s)
+async def test_each_read_ends_amid_a_request_every_request_has_its_own_time(serve: Serve, clock: LoopClock) -> None:
     client = await (await serve()).client()
     request = encode({"MessageType": "ListDevices"})
     await client.send(request[:-1])
     for _ in range(4):
-        passed_s += REQUEST_TIMEOUT_S * 0.6
+        clock.passed_s += REQUEST_TIMEOUT_S * 0.6
         await client.send(request[-1:] + request[:-1])
         assert await client.receive_properties(1) == {"DeviceList": []}
 

@@ -1,23 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 from tests.daemon.harness import turns, until
 from usbmux.daemon.patience import Patience
 
+if TYPE_CHECKING:
+    from tests.daemon.loop_clock import LoopClock
+
 pytestmark = pytest.mark.asyncio
-
-
-class Clock:
-    """The loop's clock, which the test moves on."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.passed_s = 0.0
-        real_time = loop.time
-        monkeypatch.setattr(loop, "time", lambda: real_time() + self.passed_s)
 
 
 class Client:
@@ -34,12 +28,7 @@ class Failing(Client):
         raise RuntimeError("given up badly")
 
 
-@pytest_asyncio.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(asyncio.get_running_loop(), monkeypatch)
-
-
-async def test_time_is_over_those_that_began_so_long_ago_are_given_up(clock: Clock) -> None:
+async def test_time_is_over_those_that_began_so_long_ago_are_given_up(clock: LoopClock) -> None:
     patience = Patience(asyncio.get_running_loop(), timeout_s=60)
     first, second, third = Client(), Client(), Client()
     patience.begin(first)
@@ -56,7 +45,7 @@ async def test_time_is_over_those_that_began_so_long_ago_are_given_up(clock: Clo
     assert (first.times_given_up, second.times_given_up, third.times_given_up) == (1, 1, 1)
 
 
-async def test_begun_again_meanwhile_the_first_time_counts(clock: Clock) -> None:
+async def test_begun_again_meanwhile_the_first_time_counts(clock: LoopClock) -> None:
     patience = Patience(asyncio.get_running_loop(), timeout_s=60)
     client = Client()
     patience.begin(client)
@@ -66,7 +55,7 @@ async def test_begun_again_meanwhile_the_first_time_counts(clock: Clock) -> None
     await until(lambda: client.times_given_up)
 
 
-async def test_ended_and_begun_anew_it_has_all_the_time_again(clock: Clock) -> None:
+async def test_ended_and_begun_anew_it_has_all_the_time_again(clock: LoopClock) -> None:
     patience = Patience(asyncio.get_running_loop(), timeout_s=60)
     client, other = Client(), Client()
     patience.begin(client)
@@ -82,7 +71,7 @@ async def test_ended_and_begun_anew_it_has_all_the_time_again(clock: Clock) -> N
     await until(lambda: client.times_given_up)
 
 
-async def test_one_fails_when_it_is_given_up_the_others_are_not_forgotten(clock: Clock) -> None:
+async def test_one_fails_when_it_is_given_up_the_others_are_not_forgotten(clock: LoopClock) -> None:
     loop = asyncio.get_running_loop()
     raised: list[object] = []
     loop.set_exception_handler(lambda _loop, context: raised.append(context["exception"]))
@@ -95,7 +84,7 @@ async def test_one_fails_when_it_is_given_up_the_others_are_not_forgotten(clock:
     assert failing.times_given_up == len(raised) == 1
 
 
-async def test_closed_nobody_is_given_up(clock: Clock) -> None:
+async def test_closed_nobody_is_given_up(clock: LoopClock) -> None:
     patience = Patience(asyncio.get_running_loop(), timeout_s=60)
     client = Client()
     patience.begin(client)

@@ -16,6 +16,7 @@ from typing import Final
 from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.daemon.counts import Traffic
 from usbmux.daemon.device_link import DeviceStream
+from usbmux.daemon.linger import Linger
 from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.stalls import Stalls
 from usbmux.farewell import Farewells
@@ -26,8 +27,6 @@ logger = logging.getLogger("usbmux.daemon.stream")
 _UNIX: Final = getattr(socket, "AF_UNIX", None)
 _DROPPED: Final = 262144
 """Most that is read at once of what nobody takes any more."""
-_LOOKS: Final = 8
-"""How often in a linger time it is looked whether something has moved."""
 MAX_PIECES: Final = 512
 """Most that one call hands to the kernel, which takes 1,024."""
 
@@ -92,7 +91,8 @@ class PassThrough:
         self._is_gone = False
         """Whether the client has closed both directions."""
         self._ended = False
-        self._giving_up: asyncio.TimerHandle | None = None
+        self._linger: Linger | None = None
+        """Under way when what the client has left may never be taken."""
 
     @property
     def activity(self) -> ClientActivity:
@@ -299,8 +299,8 @@ class PassThrough:
 
     def _limit_input(self) -> None:
         """What the client wrote before it went is still in its socket; the phone may be slow to take it (T14)."""
-        if self._giving_up is None:
-            self._look_again(self._moved(), self._linger_s)
+        if self._linger is None:
+            self._linger = Linger(self._loop, self._linger_s, self._moved, self._give_up)
 
     # Endings
 
@@ -319,22 +319,12 @@ class PassThrough:
         if self._stream_closed:
             self._end()
 
-    def _look_again(self, moved: tuple[int, ...], left_s: float) -> None:
-        """Later, unless it is over: nothing may have moved for `left_s` more seconds."""
-        self._giving_up = self._loop.call_later(self._linger_s / _LOOKS, self._give_up, moved, left_s)
-
-    def _give_up(self, moved_before: tuple[int, ...], left_s: float) -> None:
-        if self._stream_closed or self._input_ended:
-            return
-        moved = self._moved()
-        left_s = left_s - self._linger_s / _LOOKS if moved == moved_before else self._linger_s
-        if left_s > 0:
-            self._look_again(moved, left_s)
-        else:
-            self._stream.abort("the client is gone and its input was not taken")
-
     def _moved(self) -> tuple[int, ...]:
         return self.bytes_to_phone, self.bytes_from_phone, self._connection.snd_una
+
+    def _give_up(self) -> None:
+        if not self._stream_closed and not self._input_ended:
+            self._stream.abort("the client is gone and its input was not taken")
 
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """See `StreamHandler`. What the phone sent before is still delivered (T17)."""
@@ -360,8 +350,8 @@ class PassThrough:
         self._ended = True
         self.phone_stalls.end()
         self.client_stalls.end()
-        if self._giving_up is not None:
-            self._giving_up.cancel()
+        if self._linger is not None:
+            self._linger.end()
         self._watch.remove(self._sock)
         if self._is_gone and self._input_ended:
             self._sock.close()
