@@ -36,6 +36,17 @@ def test_value_of_no_such_type_is_refused(value: object) -> None:
         checked_value(value)
 
 
+@pytest.mark.parametrize("value", [-(1 << 63), (1 << 64) - 1])
+def test_number_at_the_end_of_the_range_is_copied(value: int) -> None:
+    assert checked_value([value]) == [value]
+
+
+@pytest.mark.parametrize("value", [-(1 << 63) - 1, 1 << 64, pytest.param(1 << 20000, id="long")])
+def test_number_that_nobody_could_print_is_refused(value: int) -> None:
+    with pytest.raises(RemoteProtocolError, match="bits"):
+        checked_value({"a": value})
+
+
 def test_values_are_a_dictionary() -> None:
     assert checked_values({"a": 1}) == {"a": 1}
     with pytest.raises(RemoteProtocolError, match="no dictionary"):

@@ -10,13 +10,15 @@ Value: TypeAlias = str | bytes | bool | int | float | datetime.datetime | list["
 
 _MAX_DEPTH: Final = 32
 _MAX_COUNT: Final = 100_000
+_INTEGERS: Final = range(-(1 << 63), 1 << 64)
+"""What a property list can be written with; in hexadecimal one can be read that has a million digits."""
 
 
 def checked_value(raw: object) -> Value:
     """A copy of what came in a property list, which may refer to itself or to one part a million times.
 
     Raises:
-        RemoteProtocolError: It is nested too deeply, has too many parts, or parts of a type that no value has.
+        RemoteProtocolError: It is nested too deeply, has too many parts, or parts of a type or size that no value has.
     """
     return _Copy().of(raw, 0)
 
@@ -30,6 +32,8 @@ class _Copy:
         if self._left < 0 or depth > _MAX_DEPTH:
             raise RemoteProtocolError("a value with too many parts, or nested too deeply")
         match raw:
+            case int() if raw not in _INTEGERS:
+                raise RemoteProtocolError(f"a number of {raw.bit_length()} bits")
             case str() | bytes() | bool() | int() | float() | datetime.datetime():
                 return raw
             case list():
