@@ -23,6 +23,7 @@ from usbmux.errors import (
 )
 from usbmux.lockdown.operations import INSECURE_PROXY
 from usbmux.lockdown.pair_record import PairRecord
+from usbmux.lockdown.plist_frame import encode
 from usbmux.testing import SimulatedPhone
 from usbmux.testing.iphone import (
     DeviceKey,
@@ -34,7 +35,7 @@ from usbmux.testing.iphone import (
     Trust,
     VirtualIPhone,
 )
-from usbmux.testing.iphone.virtual_iphone import usual_services
+from usbmux.testing.iphone.virtual_iphone import REQUEST_PAIR, usual_services
 
 if TYPE_CHECKING:
     from tests.lockdown.conftest import Dials
@@ -138,6 +139,17 @@ def test_owner_refuses_meanwhile_pair_ends(dial: Dials) -> None:
 
 def test_owner_does_not_answer_in_time_pair_says_what_is_missing(dial: Dials) -> None:
     subject = dial(VirtualIPhone(trust=Trust.PENDING))
+    with pytest.raises(TrustPendingError):
+        subject.call(lambda lockdown: lockdown.pair(wait_s=SHORT_S))
+
+
+@pytest.mark.parametrize("name", [REQUEST_PAIR, "com.apple.mobile.lockdown.something_else"])
+def test_phone_that_never_stops_telling_is_not_asked_after_the_deadline(dial: Dials, name: str) -> None:
+    async def tell(stream: ByteStream, _phone: ServiceContext) -> None:
+        while True:
+            await stream.write(500 * encode({"Command": "RelayNotification", "Name": name}))
+
+    subject = dial(VirtualIPhone(trust=Trust.PENDING, services={INSECURE_PROXY: tell}))
     with pytest.raises(TrustPendingError):
         subject.call(lambda lockdown: lockdown.pair(wait_s=SHORT_S))
 
