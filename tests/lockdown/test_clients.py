@@ -96,8 +96,14 @@ def test_session_reads_and_changes_values(dial: Dials) -> None:
     with pytest.raises(LockdownError) as caught:
         subject.call(lambda lockdown: lockdown.value("K", "com.example"))
     assert caught.value.error == "MissingValue"
+
+
+def test_session_in_which_nonsense_was_to_be_sent_goes_on(dial: Dials) -> None:
+    subject = paired(dial, VirtualIPhone())
+    subject.call(lambda lockdown: lockdown.start_session())
     with pytest.raises(LocalProtocolError):
         subject.call(lambda lockdown: lockdown.set_value("K", object()))
+    assert subject.call(lambda lockdown: lockdown.value("SerialNumber"))
 
 
 def test_old_phone_is_spoken_to_as_it_can(dial: Dials) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
-from usbmux.errors import DeviceResetError, LockdownError, RequestTimeoutError
+from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError, RequestTimeoutError
 from usbmux.lockdown.operations import BeginTls, Operation, Receive, Send, Step
 from usbmux.lockdown.plist_frame import MAX_LENGTH, PlistReader, encode
 from usbmux.lockdown.tls import CHUNK_LENGTH, TlsSession
@@ -112,6 +112,7 @@ class AsyncStream:
 
         Raises:
             LockdownError: The phone refuses. The connection can be used on unless that ended TLS.
+            LocalProtocolError: A value that a property list cannot hold; nothing was sent.
         """
         try:
             step = next(operation)
@@ -120,7 +121,7 @@ class AsyncStream:
         except StopIteration as finished:
             result: T = finished.value
             return result
-        except LockdownError:
+        except (LockdownError, LocalProtocolError):
             raise
         except BaseException:
             self.close()

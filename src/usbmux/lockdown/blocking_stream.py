@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
-from usbmux.errors import DeviceResetError, LockdownError, RequestTimeoutError
+from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError, RequestTimeoutError
 from usbmux.lockdown.operations import BeginTls, Operation, Receive, Send, Step
 from usbmux.lockdown.plist_frame import MAX_LENGTH, PlistReader, encode
 from usbmux.lockdown.tls import CHUNK_LENGTH, TlsSession
@@ -93,6 +93,7 @@ class BlockingStream:
 
         Raises:
             LockdownError: The phone refuses. The connection can be used on unless that ended TLS.
+            LocalProtocolError: A value that a property list cannot hold; nothing was sent.
         """
         try:
             step = next(operation)
@@ -101,7 +102,7 @@ class BlockingStream:
         except StopIteration as finished:
             result: T = finished.value
             return result
-        except LockdownError:
+        except (LockdownError, LocalProtocolError):
             raise
         except BaseException:
             self.close()
