@@ -112,6 +112,18 @@ def test_no_limit_waits_for_what_is_there(
     assert subject.call(lambda stream: stream.read()) == b"x"
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="how soon TCP gives up can only be said on Linux")
+@pytest.mark.parametrize("timeout_s", [None, 60.0])
+def test_tcp_gives_up_is_a_reset(runner: asyncio.Runner | None, timeout_s: float | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        phones, _ = server.accept()
+        with phones:  # which reads nothing
+            ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1)
+            subject = StreamSubject(runner, ours, timeout_s)
+            with pytest.raises(DeviceResetError):
+                subject.call(lambda stream: stream.write(bytes(1 << 26)))
+
+
 def test_message_longer_than_allowed_closes_the_stream(subject: StreamSubject, phone: socket.socket) -> None:
     phone.sendall((1 << 20).to_bytes(4) + b"x")
     subject.stream._max_length = (1 << 20) - 1

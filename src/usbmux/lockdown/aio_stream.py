@@ -6,9 +6,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
-from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError, RequestTimeoutError
+from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError
 from usbmux.lockdown.operations import BeginTls, Operation, Receive, Send, Step
 from usbmux.lockdown.plist_frame import MAX_LENGTH, PlistReader, encode
+from usbmux.lockdown.stream_errors import stream_error
 from usbmux.lockdown.tls import CHUNK_LENGTH, TlsSession
 
 if TYPE_CHECKING:
@@ -143,15 +144,12 @@ class AsyncStream:
         try:
             async with asyncio.timeout(self.timeout_s):
                 return await call
-        except TimeoutError as error:
-            self.close()
-            raise RequestTimeoutError(f"the phone did not answer within {self.timeout_s:g} s") from error
         except DeviceResetError:
             self.close()
             raise
         except OSError as error:
             self.close()
-            raise DeviceResetError("the phone ended the connection") from error
+            raise stream_error(error, self.timeout_s) from error
         except BaseException:
             self.close()
             raise

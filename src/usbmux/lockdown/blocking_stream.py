@@ -7,9 +7,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
-from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError, RequestTimeoutError
+from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError
 from usbmux.lockdown.operations import BeginTls, Operation, Receive, Send, Step
 from usbmux.lockdown.plist_frame import MAX_LENGTH, PlistReader, encode
+from usbmux.lockdown.stream_errors import stream_error
 from usbmux.lockdown.tls import CHUNK_LENGTH, TlsSession
 
 if TYPE_CHECKING:
@@ -124,15 +125,12 @@ class BlockingStream:
         deadline = math.inf if self.timeout_s is None else time.monotonic() + self.timeout_s
         try:
             return call(deadline)
-        except (TimeoutError, BlockingIOError) as error:
-            self.close()
-            raise RequestTimeoutError(f"the phone did not answer within {self.timeout_s:g} s") from error
         except DeviceResetError:
             self.close()
             raise
         except OSError as error:
             self.close()
-            raise DeviceResetError("the phone ended the connection") from error
+            raise stream_error(error, self.timeout_s) from error
         except BaseException:
             self.close()
             raise
