@@ -109,6 +109,21 @@ def test_get_value_in_session_tells_everything(trusted: Host) -> None:
     assert trusted.error("GetValue", Key="unknown", Domain="unknown") == "MissingValue"
 
 
+@pytest.mark.parametrize("name", ["GetValue", "SetValue", "RemoveValue"])
+@pytest.mark.parametrize(
+    "odd",
+    [5, b"ProductVersion", ["ProductVersion"], "Product\0Version", "x" * 300],
+    ids=["number", "data", "array", "unprintable", "long"],
+)
+def test_request_for_a_key_or_domain_that_is_no_text_is_refused(trusted: Host, name: str, odd: object) -> None:
+    assert trusted.error(name, Key="DeviceName", Domain=odd, Value="Ada") == "InvalidRequest"
+    assert trusted.error("GetValue", Key=odd) == "InvalidRequest"
+
+
+def test_get_value_with_empty_key_and_domain_is_as_without(host: Host) -> None:
+    assert host.properties("GetValue", Key="", Domain="") == host.properties("GetValue")
+
+
 def test_set_value_without_session_takes_only_who_the_host_is(host: Host) -> None:
     assert host.properties("SetValue", Key="UntrustedHostBUID", Value="BUID") == {}
     assert host.error("SetValue", Key="DeviceName", Value="Ada") == "SetProhibited"

@@ -143,7 +143,7 @@ class LockdownSession:
         return Answer({"Type": _TYPE})
 
     def _get_value(self, request: Mapping[object, object]) -> Answer:
-        key, domain = _text(request, "Key"), _text(request, "Domain")
+        key, domain = _optional(request, "Key"), _optional(request, "Domain")
         in_session = self._state is SessionState.TRUSTED
         echo = {name: text for name, text in (("Key", key), ("Domain", domain)) if text is not None}
         values = self._phone.values.everything(domain)
@@ -171,7 +171,7 @@ class LockdownSession:
         return Answer({})
 
     def _changeable(self, request: Mapping[object, object], error: LockdownError) -> tuple[str, str | None]:
-        domain = _text(request, "Domain")
+        domain = _optional(request, "Domain")
         key = _required(request, "Key", LockdownError.MISSING_KEY)
         if not may_change(key, domain, in_session=self._state is SessionState.TRUSTED):
             raise _RefusedError(error)
@@ -260,6 +260,14 @@ def _text(request: Mapping[object, object], key: str) -> str | None:
     """A text that can be sent back; None for anything else."""
     text = request.get(key)
     return text if isinstance(text, str) and text.isprintable() and 0 < len(text) <= _MAX_TEXT_LENGTH else None
+
+
+def _optional(request: Mapping[object, object], key: str) -> str | None:
+    """A text that may be left out or empty. Whoever means another type by it asks for something else than it gets."""
+    value = request.get(key)
+    if value is None or (isinstance(value, str) and not value):
+        return None
+    return _required(request, key, LockdownError.INVALID_REQUEST)
 
 
 def _required(request: Mapping[object, object], key: str, error: LockdownError) -> str:
