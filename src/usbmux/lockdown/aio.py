@@ -28,7 +28,8 @@ class AsyncLockdownClient:
     """Asks a phone about itself, pairs with it and starts its services. Made by `AsyncClient.lockdown`.
 
     One connection, made when it is first needed and closed by leaving the context; after an error that ends it, the
-    next call makes another one, without session. Every call may raise
+    next call makes another one, without session. What several tasks ask at the same time is asked one after the other.
+    Every call may raise
     `LockdownError` if the phone refuses, `DeviceResetError`, `RequestTimeoutError`, `RemoteProtocolError`, and what
     `AsyncClient.connect` raises.
 
@@ -44,6 +45,8 @@ class AsyncLockdownClient:
         self._max_length = max_length
         self._stream: AsyncStream | None = None
         self._session_record: PairRecord | None = None
+        self._turn = asyncio.Lock()
+        """Whose request is on the connection: replies do not say to which key they belong."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -172,10 +175,11 @@ class AsyncLockdownClient:
 
     async def run(self, operation: Operation[T]) -> T:
         """Carry out an operation of `usbmux.lockdown.operations` on the connection and return its result."""
-        if self._stream is None or self._stream.is_closed:
-            self._session_record = None
-            self._stream = AsyncStream(await self._route.connect(LOCKDOWN_PORT), self._timeout_s, self._max_length)
-        return await self._stream.run(operation)
+        async with self._turn:
+            if self._stream is None or self._stream.is_closed:
+                self._session_record = None
+                self._stream = AsyncStream(await self._route.connect(LOCKDOWN_PORT), self._timeout_s, self._max_length)
+            return await self._stream.run(operation)
 
     async def _pair_when_asked(self, record: PairRecord, wait_s: float) -> PairRecord:
         deadline = time.monotonic() + wait_s

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class LockdownClient:
-    """Asks a phone about itself, pairs with it and starts its services. Made by `Client.lockdown`.
+    """Asks a phone about itself, pairs with it and starts its services. Made by `Client.lockdown`; for one thread.
 
     One connection, made when it is first needed and closed by leaving the context; after an error that ends it, the
     next call makes another one, without session. Every call may raise

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class BlockingStream:
-    """Bytes or property lists, plain or inside TLS.
+    """Bytes or property lists, plain or inside TLS; for one thread at a time.
 
     Every call may raise `DeviceResetError` if the phone has ended the connection, `RequestTimeoutError` if it did not
     answer in time, `RemoteProtocolError` if it broke TLS or the framing, and `NotPairedError` if it refuses this
