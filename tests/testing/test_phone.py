@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from tests.testing.host_script import HostConnection, HostScript, plug_in
-from usbmux.errors import UsbDisconnectedError
+from usbmux.errors import LocalProtocolError, UsbDisconnectedError
 from usbmux.mux.packet import ControlKind, MuxProtocol
 from usbmux.mux.segment import Flags
 from usbmux.testing import (
@@ -32,6 +32,27 @@ async def dial(
     phone = SimulatedPhone(ports={5: handler}, options=options)
     host = await plug_in(phone)
     return phone, host, await host.connect(5, window=window)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        PhoneOptions(max_packet_size=0),
+        PhoneOptions(max_segment=0),
+        PhoneOptions(initial_sequence=1 << 32),
+        PhoneOptions(magic=1 << 32),
+        PhoneOptions(magic=-1),
+    ],
+    ids=["packet size", "segment", "sequence", "magic", "negative"],
+)
+async def test_phone_that_could_not_send_a_packet_is_not_made(options: PhoneOptions) -> None:
+    with pytest.raises(LocalProtocolError, match="expected a whole number from"):
+        SimulatedPhone(options=options)
+
+
+async def test_phone_of_a_version_that_fits_in_no_header_is_not_made() -> None:
+    with pytest.raises(LocalProtocolError, match="version"):
+        SimulatedPhone(version=1 << 32)
 
 
 @pytest.mark.parametrize("version", [1, 2])

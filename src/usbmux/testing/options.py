@@ -1,8 +1,9 @@
 """How a simulated phone behaves: its sizes and windows, and the faults it is asked to commit."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
 
+from usbmux.errors import LocalProtocolError
 from usbmux.mux.packet import MAGIC, ControlKind
 from usbmux.mux.segment import Segment
 from usbmux.values import frozen
@@ -48,3 +49,27 @@ class PhoneOptions:
     """What the RST of `reset_after` says."""
     tamper: Callable[[Segment], Segment | None] | None = None
     """Changes any segment on its way to the host; None drops it."""
+
+
+VERSIONS: Final = range(1 << 32)
+"""What a phone can name as the version of the mux protocol that it speaks, though most do not exist."""
+_AT_LEAST_1: Final = range(1, 1 << 63)
+_32_BITS: Final = range(1 << 32)
+_RANGES: Final[Mapping[str, range]] = {
+    "max_packet_size": _AT_LEAST_1,
+    "initial_sequence": _32_BITS,
+    "max_segment": _AT_LEAST_1,
+    "magic": _32_BITS,
+}
+
+
+def check_options(options: PhoneOptions) -> None:
+    """Find out whether a phone can behave so.
+
+    Raises:
+        LocalProtocolError: Something fits in no header, or no packet could ever be sent; the text begins with its name.
+    """
+    for name, expected in _RANGES.items():
+        if (value := getattr(options, name)) not in expected:
+            text = f"expected a whole number from {expected[0]} to {expected[-1]}, found {value}"
+            raise LocalProtocolError(f"{name}: {text}")

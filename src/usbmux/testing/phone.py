@@ -9,7 +9,7 @@ from usbmux.errors import LocalProtocolError
 from usbmux.mux.packet import ControlKind
 from usbmux.testing.device import ConnectionProgressed, ConnectionRequested, DeviceMux
 from usbmux.testing.device_connection import ConnectionState, DeviceConnection
-from usbmux.testing.options import PhoneOptions
+from usbmux.testing.options import VERSIONS, PhoneOptions, check_options
 from usbmux.testing.ports import AcceptsLate, PortHandler
 from usbmux.testing.stream import PhoneStream
 from usbmux.usb.pipe import UsbDeviceInfo
@@ -57,6 +57,9 @@ class SimulatedPhone:
         options: Sizes, windows and faults.
         strict: Whether it acts on a broken rule (resets the connection, or stops answering when the framing is
             broken). It records the rule in either case.
+
+    Raises:
+        LocalProtocolError: A version or an option that fits in no header, or with which nothing could ever be sent.
     """
 
     def __init__(
@@ -70,6 +73,9 @@ class SimulatedPhone:
     ) -> None:
         self.version = version
         self.options = options or PhoneOptions()
+        if version not in VERSIONS:
+            raise LocalProtocolError(f"version: expected a number of 32 bits, found {version}")
+        check_options(self.options)
         self.strict = strict
         self.violations: list[str] = []
         """Every rule that the host broke, in words, since the phone was made."""

@@ -23,7 +23,7 @@
 from pathlib import Path
 from typing import Final, TypeVar
 
-from usbmux.errors import UsbmuxError
+from usbmux.errors import LocalProtocolError, UsbmuxError
 from usbmux.testing.iphone.afc.faults import AfcFaults
 from usbmux.testing.iphone.afc.file_tree import FileTree
 from usbmux.testing.iphone.afc.service import AfcService
@@ -35,7 +35,7 @@ from usbmux.testing.iphone.services.application import DEFAULT_APPLICATIONS, App
 from usbmux.testing.iphone.services.house_arrest import HouseArrest
 from usbmux.testing.iphone.settings_table import SettingsTable
 from usbmux.testing.iphone.virtual_iphone import VirtualIPhone
-from usbmux.testing.options import PhoneOptions
+from usbmux.testing.options import VERSIONS, PhoneOptions, check_options
 from usbmux.testing.phone_keys import default_udid, read_ports
 from usbmux.testing.ports import digest, discard, echo, http, source
 
@@ -93,7 +93,7 @@ def read_iphone(table: object, place: str, folder: Path, usual: Identity) -> Vir
         ports=read_ports(f"{place}.ports", table["ports"]) if "ports" in table else _PORTS,
         trust=reader.trust(),
         mux_version=reader.mux_version(),
-        options=reader.settings("mux", PhoneOptions),
+        options=reader.options(),
         tls=reader.settings("tls", TlsOptions) if "tls" in table else None,
         faults=reader.settings("lockdown_faults", LockdownFaults) if "lockdown_faults" in table else None,
         service_faults=reader.settings("service_faults", ServiceFaults),
@@ -124,9 +124,18 @@ class _Reader:
 
     def mux_version(self) -> int:
         version = self._table.get("mux_version", 2)
-        if type(version) is not int or version < 0:
-            raise UsbmuxError(f"{self._place}.mux_version: expected a whole number of 0 or more, found {version!r}")
+        if type(version) is not int or version not in VERSIONS:
+            expected = f"a whole number from 0 to {VERSIONS[-1]}"
+            raise UsbmuxError(f"{self._place}.mux_version: expected {expected}, found {version!r}")
         return version
+
+    def options(self) -> PhoneOptions:
+        options = self.settings("mux", PhoneOptions)
+        try:
+            check_options(options)
+        except LocalProtocolError as error:
+            raise UsbmuxError(f"{self._place}.mux.{error}") from error
+        return options
 
     def applications(self) -> tuple[tuple[Application, ...], dict[str, FileTree]]:
         """The applications, and the files of those that have any."""
