@@ -69,7 +69,14 @@ async def test_handler_that_returns_ends_in_rst_behind_its_data(version: int) ->
 
 
 @pytest.mark.parametrize(
-    ("error", "text"), [(RuntimeError("out of paper"), b"out of paper"), (KeyError(), b"KeyError")]
+    ("error", "text"),
+    [
+        (RuntimeError("out of paper"), b"out of paper"),
+        (KeyError(), b"KeyError"),
+        (OSError("no file \udcff"), b"no file ?"),
+        (RuntimeError("x" * 100_000), b"x" * 1024),
+    ],
+    ids=["text", "none", "unencodable", "long"],
 )
 async def test_handler_that_raises_resets_with_the_text(error: Exception, text: bytes) -> None:
     async def fail(stream: PhoneStream) -> None:

@@ -19,6 +19,7 @@ DEFAULT_UDID: Final = "00008030-001A2B3C4D5E6F01"
 _PRODUCT_ID: Final = 0x12A8
 _HIGH_SPEED: Final = 480_000_000
 _LEAVE_S: Final = 0.2
+_MAX_REASON_LENGTH: Final = 1024
 
 
 class Bus(Protocol):
@@ -253,7 +254,7 @@ class _Session:
         try:
             await handler(stream)
         except Exception as error:  # any: a handler is foreign code, and its failure is the phone's reset
-            connection.reset(str(error).encode() or type(error).__name__.encode())
+            connection.reset(_reason(error))
         else:
             connection.close()
         finally:
@@ -278,6 +279,11 @@ class _Session:
             connection.flush()
         for transfer in _cut_transfers(self._mux.take_packets(), self._options):
             self._send(transfer)
+
+
+def _reason(error: Exception) -> bytes:
+    """What the reset says: any text, as far as it fits in one packet with ease."""
+    return (str(error) or type(error).__name__).encode(errors="replace")[:_MAX_REASON_LENGTH]
 
 
 async def _gone(stream: PhoneStream) -> None:
