@@ -83,6 +83,15 @@ def test_pairing_is_kept_with_the_daemon_and_holds(dial: Dials) -> None:
     subject.call(lambda lockdown: lockdown.validate())
 
 
+@pytest.mark.parametrize("address", ["\1", "x" * 70_000, 5], ids=["unprintable", "long", "number"])
+def test_phone_whose_address_cannot_be_kept_is_paired_with_without(dial: Dials, address: object) -> None:
+    faults = LockdownFaults(at_request=2, is_binary=True, extra={"Value": address})  # the key comes first
+    subject = dial(VirtualIPhone(faults=faults))
+    record = subject.call(lambda lockdown: lockdown.pair())
+    assert record.wifi_mac_address is None
+    subject.call(lambda lockdown: lockdown.validate())
+
+
 def test_session_reads_and_changes_values(dial: Dials) -> None:
     phone = VirtualIPhone()
     subject = paired(dial, phone)

@@ -117,7 +117,7 @@ def public_key() -> Operation[tuple[bytes, str | None]]:
         address = yield from value("WiFiAddress", None)
     except LockdownError:
         return key, None
-    return key, address if isinstance(address, str) else None
+    return key, address if isinstance(address, str) and _is_word(address) else None
 
 
 def pair(record: PairRecord) -> Operation[PairRecord]:
@@ -183,10 +183,14 @@ def _ask(
 
 
 def _refusal(request: str, error: object) -> LockdownError | RemoteProtocolError:
-    if not isinstance(error, str) or len(error) > _MAX_WORD_LENGTH or not error.isprintable():
+    if not isinstance(error, str) or not _is_word(error):
         return RemoteProtocolError(f"{request} was answered with an Error that is no word")
     kind, advice = _ADVICE.get(error, (LockdownError, f"{request} was refused by the phone: {error}"))
     return kind(advice, error)
+
+
+def _is_word(text: str) -> bool:
+    return len(text) <= _MAX_WORD_LENGTH and text.isprintable()
 
 
 def _text(reply: Mapping[object, object], key: str) -> str:
