@@ -116,6 +116,18 @@ def test_wrong_says_where_and_what(files: Files, text: str, line: str, problem: 
         files.read()
 
 
+def test_file_that_makes_no_sense_as_a_whole_says_where_and_what(files: Files) -> None:
+    files.write('trace = "/x"\ncapture = "/x"\n')
+    with pytest.raises(ConfigurationError, match=f"^{files.main}: two traces cannot be written to one file"):
+        files.read()
+
+
+def test_command_line_that_was_right_at_the_start_and_is_not_now_is_an_error(files: Files) -> None:
+    files.write("")
+    with pytest.raises(ConfigurationError, match="there is no group 'gone'"):
+        read_choices(["--config", str(files.main), "--socket-group", "gone"], is_under_way=True)
+
+
 def test_named_file_that_is_missing_is_an_error_and_the_default_one_is_not(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

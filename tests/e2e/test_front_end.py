@@ -215,6 +215,14 @@ def test_hup_opens_the_log_anew_and_reads_the_rules_again(folder: Folder) -> Non
     assert folder.client().devices() == []
 
 
+def test_hup_the_file_makes_no_sense_as_a_whole_the_daemon_serves_on(folder: Folder) -> None:
+    folder.run("--simulate")
+    folder.configuration.write_text('trace = "/x"\ncapture = "/x"\n')
+    os.kill(folder.pid(), signal.SIGHUP)
+    wait_until(lambda: f"not reloaded: {folder.configuration}: two traces" in folder.log.read_text())
+    assert len(folder.client().devices()) == 1
+
+
 SERVICE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)

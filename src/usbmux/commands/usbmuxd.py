@@ -102,27 +102,48 @@ def _check(choices: Choices) -> int:
     return ExitCode.OK
 
 
-def read_choices(arguments: Sequence[str]) -> Choices:
+def read_choices(arguments: Sequence[str], *, is_under_way: bool = False) -> Choices:
     """Read the command line, and the configuration files that it names or that are where they belong.
 
+    Args:
+        arguments: The command line. What is wrong with it alone ends the program.
+        is_under_way: A daemon serves by them; then that is an error too.
+
     Raises:
-        ConfigurationError: A file says something wrong.
+        ConfigurationError: A file says something wrong, or together with the others.
     """
     parser = daemon_parser()
-    options = parser.parse_args(arguments)
-    configuration = _configuration(parser, options.config)
-    if configuration.arguments:
-        from_file = parser.parse_args(configuration.arguments)
-        options = parser.parse_args([*configuration.arguments, *arguments])
-        if options.socket != from_file.socket:  # what the command line says is not said besides
-            options.socket = options.socket[len(from_file.socket or ()) :]
-    check_trace_options(parser, options)
+    parser.raises = is_under_way
+    try:
+        options = parser.parse_args(arguments)
+        check_trace_options(parser, options)
+        parser.raises = True
+        configuration = _configuration(parser, options.config)
+        if configuration.arguments:
+            options = _joined(parser, configuration, arguments)
+    except ConfigurationError:
+        raise
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
     return Choices(
         options,
         listen=tuple(options.listen or _only(ListenSettings, configuration.tables["listen"])),
         rules=(*(options.rule or ()), *_only(Rule, configuration.tables["rule"])),
         files=configuration.paths,
     )
+
+
+def _joined(parser: DaemonParser, configuration: Configuration, arguments: Sequence[str]) -> argparse.Namespace:
+    """What files and command line say together; ValueError if that makes no sense."""
+    from_file = parser.parse_args(configuration.arguments)
+    options = parser.parse_args([*configuration.arguments, *arguments])
+    if options.socket != from_file.socket:  # what the command line says is not said besides
+        options.socket = options.socket[len(from_file.socket or ()) :]
+    try:
+        check_trace_options(parser, options)
+    except ValueError as error:
+        raise ConfigurationError(f"{', '.join(map(str, configuration.paths))}: {error}") from error
+    return options
 
 
 def _only(kind: type[T], made: Sequence[object]) -> list[T]:
@@ -138,11 +159,7 @@ def _configuration(parser: DaemonParser, choice: str | None) -> Configuration:
         paths = configuration_files(DEFAULT_PATH)
     else:
         paths = configuration_files(Path(choice)) or (Path(choice),)
-    parser.raises = True
-    try:
-        return read_configuration(paths, parser, file_keys(parser), _TABLES)
-    finally:
-        parser.raises = False
+    return read_configuration(paths, parser, file_keys(parser), _TABLES)
 
 
 def _begin(choices: Choices, arguments: Sequence[str]) -> int:
@@ -285,7 +302,7 @@ def _reload(arguments: Sequence[str], log: Log, daemon: Daemon) -> None:
     """Take over what can change while clients are connected. An error leaves everything as it was."""
     try:
         log.reopen()
-        choices = read_choices(arguments)
+        choices = read_choices(arguments, is_under_way=True)
     except (ConfigurationError, OSError) as error:
         logger.error("not reloaded: %s", error)
         return
