@@ -9,11 +9,12 @@ import json
 import os
 import socket
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.harness import OTHER_UDID, UDID, HeldPort, RawClient, some_bytes, turns, until
+from tests.daemon.forwards import add, all_kept, ask, program_by
+from tests.daemon.harness import OTHER_UDID, UDID, HeldPort, some_bytes, turns, until
 from usbmux.daemon import forward_listener, forwarded_client, listener
 from usbmux.daemon.counts import ConnectResult
 from usbmux.daemon.forward_file import FORWARDS_FILE
@@ -25,45 +26,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
-Answer = dict[str, Any]
-
 
 def _phone(udid: str = UDID) -> SimulatedPhone:
     return SimulatedPhone(udid, ports={7: echo, 99: digest})
-
-
-async def _ask(harness: Harness, **request: object) -> Answer:
-    admin = await harness.admin()
-    await admin.send(json.dumps(request).encode() + b"\n")
-    answer: Answer = json.loads(await admin.receive_line())
-    admin.close()
-    return answer
-
-
-async def _add(harness: Harness, listen: str = "127.0.0.1:0", port: int = 7, udid: str | None = UDID) -> str:
-    """Where it listens."""
-    wanted = {"listen": listen, "port": port, "udid": udid}
-    answer = await _ask(harness, command="forward-add", forwards=[wanted])
-    assert answer["ok"], answer
-    (kept,) = answer["forwards"]
-    return str(kept["listen"])
-
-
-async def _kept(harness: Harness) -> list[Answer]:
-    found: list[Answer] = (await _ask(harness, command="forward-list"))["forwards"]
-    return found
-
-
-async def _program(harness: Harness, listen: str) -> RawClient:
-    """A program that comes by the forward."""
-    family = socket.AF_UNIX if listen.startswith("unix:") else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    program = RawClient(sock)
-    harness.clients.append(program)
-    host, _, port = listen.partition(":")
-    await asyncio.get_running_loop().sock_connect(sock, port if family == socket.AF_UNIX else (host, int(port)))
-    return program
 
 
 async def _stop(harness: Harness) -> None:
@@ -85,7 +50,7 @@ async def _no_clients(harness: Harness) -> None:
 async def test_forward_is_added_program_is_joined_with_the_port(serve: Serve) -> None:
     harness = await serve(_phone())
     await harness.attached()
-    program = await _program(harness, await _add(harness))
+    program = await program_by(harness, await add(harness))
     data = some_bytes(100_000)
     asking = asyncio.create_task(program.send(data))
     assert await program.receive_exactly(len(data)) == data
@@ -95,7 +60,7 @@ async def test_forward_is_added_program_is_joined_with_the_port(serve: Serve) ->
 async def test_program_half_closes_answer_still_comes(serve: Serve) -> None:
     harness = await serve(_phone())
     await harness.attached()
-    program = await _program(harness, await _add(harness, port=99))
+    program = await program_by(harness, await add(harness, port=99))
     await program.send((3).to_bytes(8) + b"abc")
     program.shut_down_writing()
     assert await program.receive_to_end() == hashlib.sha256(b"abc").digest()
@@ -104,17 +69,17 @@ async def test_program_half_closes_answer_still_comes(serve: Serve) -> None:
 async def test_forward_is_added_it_is_listed_and_its_programs_are_clients(serve: Serve) -> None:
     harness = await serve(_phone())
     await harness.attached()
-    listen = await _add(harness, f"unix:{harness.directory}/ssh")
-    program = await _program(harness, listen)
+    listen = await add(harness, f"unix:{harness.directory}/ssh")
+    program = await program_by(harness, listen)
     await program.send(b"x")
     assert await program.receive_exactly(1) == b"x"
     expected = {"listen": listen, "port": 7, "udid": UDID, "is_listening": True, "is_attached": True, "connections": 1}
-    assert await _kept(harness) == [{**expected, "error": None}]
-    status = await _ask(harness, command="status", parts=["clients", "connections"])
+    assert await all_kept(harness) == [{**expected, "error": None}]
+    status = await ask(harness, command="status", parts=["clients", "connections"])
     assert [(client["address"], client["what"]) for client in status["clients"]] == [(listen, "stream")]
     assert [(connection["port"], connection["bytes_to_phone"]) for connection in status["connections"]] == [(7, 1)]
     program.close()
-    while (await _kept(harness))[0]["connections"]:
+    while (await all_kept(harness))[0]["connections"]:
         pass
 
 
@@ -122,12 +87,12 @@ async def test_unix_socket_is_for_the_daemons_user_and_group(serve: Serve) -> No
     harness = await serve(_phone())
     await harness.attached()
     path = harness.directory / "ssh"
-    listen = await _add(harness, f"unix:{path}")
+    listen = await add(harness, f"unix:{path}")
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    program = await _program(harness, listen)
+    program = await program_by(harness, listen)
     await program.send(b"x")
     assert await program.receive_exactly(1) == b"x"
-    assert (await _ask(harness, command="forward-remove", listen=[listen]))["ok"]
+    assert (await ask(harness, command="forward-remove", listen=[listen]))["ok"]
     assert not path.exists()
 
 
@@ -135,14 +100,14 @@ async def test_phone_is_away_program_waits_until_it_comes(serve: Serve) -> None:
     phone = _phone()
     harness = await serve(phone, _phone(OTHER_UDID))
     await harness.attached()
-    listen = await _add(harness)
+    listen = await add(harness)
     harness.bus.unplug(phone)
     await harness.attached(1)
-    program = await _program(harness, listen)
+    program = await program_by(harness, listen)
     await program.send(b"x")
-    while not (await _kept(harness))[0]["connections"]:
+    while not (await all_kept(harness))[0]["connections"]:
         pass
-    assert not (await _kept(harness))[0]["is_attached"]
+    assert not (await all_kept(harness))[0]["is_attached"]
     harness.bus.plug(phone)
     assert await program.receive_exactly(1) == b"x"
     assert phone.udid == UDID
@@ -151,7 +116,7 @@ async def test_phone_is_away_program_waits_until_it_comes(serve: Serve) -> None:
 async def test_phone_does_not_come_program_is_sent_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forwarded_client, "WAIT_S", 0.05)
     harness = await serve()
-    program = await _program(harness, await _add(harness))
+    program = await program_by(harness, await add(harness))
     assert await program.receive_to_end() == b""
     await _no_clients(harness)
     assert harness.daemon.counts.connects[ConnectResult.NO_PHONE] == 1
@@ -160,17 +125,17 @@ async def test_phone_does_not_come_program_is_sent_away(serve: Serve, monkeypatc
 async def test_phone_has_not_answered_program_is_kicked_the_phone_is_told_why(serve: Serve) -> None:
     harness = await serve(SimulatedPhone(UDID, options=PhoneOptions(answer_syn=False)))
     await harness.attached()
-    listen = await _add(harness)
-    program = await _program(harness, listen)
+    listen = await add(harness)
+    program = await program_by(harness, listen)
     await until(lambda: any(client.owner.connection(0, 0) for client in harness.daemon.clients))
     capture = await harness.admin()
     await capture.send(b'{"command": "capture", "format": "lines"}\n')
     assert json.loads(await capture.receive_line()) == {"ok": True}
     assert b"link joined" in await capture.receive_line()
-    assert (await _ask(harness, command="kick", client=1))["found"]
+    assert (await ask(harness, command="kick", client=1))["found"]
     assert await program.receive_to_end() == b""
     assert b"an administrator ended the connection" in await capture.receive_line()
-    (kept,) = await _kept(harness)
+    (kept,) = await all_kept(harness)
     assert (kept["listen"], kept["is_listening"], kept["connections"]) == (listen, True, 0)
 
 
@@ -178,7 +143,7 @@ async def test_phone_is_pulled_while_it_is_asked_program_waits_for_it_again(serv
     phone = SimulatedPhone(UDID, ports={7: AcceptsLate(echo)})
     harness = await serve(phone)
     await harness.attached()
-    program = await _program(harness, await _add(harness))
+    program = await program_by(harness, await add(harness))
     await until(lambda: any(client.owner.connection(0, 0) for client in harness.daemon.clients))
     harness.bus.unplug(phone)
     await harness.attached(0)
@@ -186,7 +151,7 @@ async def test_phone_is_pulled_while_it_is_asked_program_waits_for_it_again(serv
     assert client.owner.connection(0, 0) is None
     harness.bus.plug(phone)
     await until(lambda: client.owner.connection(0, 0))
-    await _ask(harness, command="forward-remove", listen=[(await _kept(harness))[0]["listen"]])
+    await ask(harness, command="forward-remove", listen=[(await all_kept(harness))[0]["listen"]])
     assert await program.receive_to_end() == b""
 
 
@@ -194,7 +159,7 @@ async def test_phone_is_pulled_while_it_is_asked_program_waits_for_it_again(serv
 async def test_no_phone_is_named_the_only_one_is_meant(serve: Serve, count: int) -> None:
     harness = await serve(*[_phone(UDID), _phone(OTHER_UDID)][:count])
     await harness.attached()
-    program = await _program(harness, await _add(harness, udid=None))
+    program = await program_by(harness, await add(harness, udid=None))
     if count == 1:
         await program.send(b"x")
         assert await program.receive_exactly(1) == b"x"
@@ -205,7 +170,7 @@ async def test_no_phone_is_named_the_only_one_is_meant(serve: Serve, count: int)
 async def test_port_is_refused_program_sees_the_end(serve: Serve) -> None:
     harness = await serve(_phone())
     await harness.attached()
-    program = await _program(harness, await _add(harness, port=1234))
+    program = await program_by(harness, await add(harness, port=1234))
     assert await program.receive_to_end() == b""
     await _no_clients(harness)
     assert harness.daemon.counts.connects[ConnectResult.REFUSED] == 1
@@ -213,11 +178,11 @@ async def test_port_is_refused_program_sees_the_end(serve: Serve) -> None:
 
 async def test_daemon_restarts_same_port_leads_there_again(serve: Serve) -> None:
     harness = await serve(_phone())
-    listen = await _add(harness)
+    listen = await add(harness)
     await _stop(harness)
     await _start(harness)
-    assert [kept["listen"] for kept in await _kept(harness)] == [listen]
-    program = await _program(harness, listen)
+    assert [kept["listen"] for kept in await all_kept(harness)] == [listen]
+    program = await program_by(harness, listen)
     await program.send(b"x")
     assert await program.receive_exactly(1) == b"x"
 
@@ -225,21 +190,21 @@ async def test_daemon_restarts_same_port_leads_there_again(serve: Serve) -> None
 async def test_forward_is_removed_it_ends_with_its_connections_and_stays_gone(serve: Serve) -> None:
     harness = await serve(_phone())
     await harness.attached()
-    removed, left = await _add(harness), await _add(harness)
-    program, other = await _program(harness, removed), await _program(harness, left)
+    removed, left = await add(harness), await add(harness)
+    program, other = await program_by(harness, removed), await program_by(harness, left)
     for each in (program, other):
         await each.send(b"x")
         assert await each.receive_exactly(1) == b"x"
-    answer = await _ask(harness, command="forward-remove", listen=[removed])
+    answer = await ask(harness, command="forward-remove", listen=[removed])
     assert [(kept["listen"], kept["connections"]) for kept in answer["forwards"]] == [(removed, 1)]
     with pytest.raises(ConnectionRefusedError):
-        await _program(harness, removed)
+        await program_by(harness, removed)
     assert await program.receive_to_end() == b""
     await other.send(b"y")
     assert await other.receive_exactly(1) == b"y"
     await _stop(harness)
     await _start(harness)
-    assert [kept["listen"] for kept in await _kept(harness)] == [left]
+    assert [kept["listen"] for kept in await all_kept(harness)] == [left]
 
 
 async def test_address_is_taken_nothing_of_the_request_is_kept(serve: Serve) -> None:
@@ -248,18 +213,18 @@ async def test_address_is_taken_nothing_of_the_request_is_kept(serve: Serve) -> 
         busy = f"127.0.0.1:{taken.getsockname()[1]}"
         path = f"unix:{harness.directory / 'ssh'}"
         wanted = [{"listen": path, "port": 7}, {"listen": busy, "port": 7}]
-        answer = await _ask(harness, command="forward-add", forwards=wanted)
+        answer = await ask(harness, command="forward-add", forwards=wanted)
     assert (answer["ok"], answer["error"]) == (False, f"cannot listen at {busy}: Address already in use")
-    assert await _kept(harness) == []
+    assert await all_kept(harness) == []
     assert not os.path.exists(harness.directory / "ssh")  # noqa: ASYNC240
 
 
 async def test_state_cannot_be_written_nothing_is_kept(serve: Serve) -> None:
     harness = await serve(_phone())
     harness.settings.pair_record_directory.write_text("not a directory")
-    answer = await _ask(harness, command="forward-add", forwards=[{"listen": "127.0.0.1:0", "port": 7}])
+    answer = await ask(harness, command="forward-add", forwards=[{"listen": "127.0.0.1:0", "port": 7}])
     assert not answer["ok"]
-    assert await _kept(harness) == []
+    assert await all_kept(harness) == []
     await _no_clients(harness)
 
 
@@ -268,23 +233,23 @@ async def test_address_is_taken_at_the_restart_it_is_said_tried_again_and_can_be
 ) -> None:
     monkeypatch.setattr(forward_listener, "RETRY_S", 0.02)
     harness = await serve(_phone())
-    listen, other = await _add(harness), await _add(harness)
+    listen, other = await add(harness), await add(harness)
     await _stop(harness)
     before = harness.before
     port = int(listen.partition(":")[2])
     with socket.create_server(("127.0.0.1", port)):
         await _start(harness)
         harness.before = before  # `port` is not taken any more at the end
-        first, second = await _kept(harness)
+        first, second = await all_kept(harness)
         assert (first["is_listening"], second["is_listening"]) == (False, True)
         assert first["error"] == f"cannot listen at {listen}: Address already in use"
-        answer = await _ask(harness, command="forward-add", forwards=[{"listen": listen, "port": 7}])
+        answer = await ask(harness, command="forward-add", forwards=[{"listen": listen, "port": 7}])
         assert answer["error"] == f"{listen} is forwarded already"
     async with asyncio.timeout(20):
-        while not (await _kept(harness))[0]["is_listening"]:
+        while not (await all_kept(harness))[0]["is_listening"]:
             pass
-    assert (await _kept(harness))[0]["error"] is None
-    assert (await _ask(harness, command="forward-remove", listen=[listen, other]))["ok"]
+    assert (await all_kept(harness))[0]["error"] is None
+    assert (await ask(harness, command="forward-remove", listen=[listen, other]))["ok"]
 
 
 async def test_daemon_listens_there_itself_since_removing_the_forward_leaves_its_clients_alone(serve: Serve) -> None:
@@ -296,9 +261,9 @@ async def test_daemon_listens_there_itself_since_removing_the_forward_leaves_its
     (folder / FORWARDS_FILE).write_text(json.dumps({"forwards": [wanted]}))
     await _start(harness)
     client = await harness.stream(7)
-    (kept,) = await _kept(harness)
+    (kept,) = await all_kept(harness)
     assert (kept["is_listening"], kept["connections"]) == (False, 0)
-    assert (await _ask(harness, command="forward-remove", listen=[wanted["listen"]]))["ok"]
+    assert (await ask(harness, command="forward-remove", listen=[wanted["listen"]]))["ok"]
     await client.send(b"x")
     assert await client.receive_exactly(1) == b"x"
 
@@ -326,16 +291,16 @@ async def test_request_cannot_be_met_error_says_why_and_the_connection_ends(
 async def test_more_than_can_be_kept_none_is(serve: Serve) -> None:
     harness = await serve()
     wanted = {"listen": "127.0.0.1:0", "port": 7}
-    await _add(harness)
-    answer = await _ask(harness, command="forward-add", forwards=[wanted] * 256)
+    await add(harness)
+    answer = await ask(harness, command="forward-add", forwards=[wanted] * 256)
     assert answer["error"] == "more than 256 forwards"
-    assert len(await _kept(harness)) == 1
+    assert len(await all_kept(harness)) == 1
 
 
 async def test_two_change_at_once_both_are_kept(serve: Serve) -> None:
     harness = await serve()
-    added = await asyncio.gather(*(_add(harness) for _ in range(5)))
-    assert sorted(kept["listen"] for kept in await _kept(harness)) == sorted(added)
+    added = await asyncio.gather(*(add(harness) for _ in range(5)))
+    assert sorted(kept["listen"] for kept in await all_kept(harness)) == sorted(added)
     stored = json.loads((harness.settings.pair_record_directory / FORWARDS_FILE).read_bytes())["forwards"]
     assert sorted(kept["listen"] for kept in stored) == sorted(added)
 
@@ -344,8 +309,8 @@ async def test_daemon_ends_while_programs_wait_they_see_the_end(serve: Serve) ->
     held = HeldPort()
     harness = await serve(SimulatedPhone(UDID, ports={7: held}, options=PhoneOptions()))
     await harness.attached()
-    waiting = await _program(harness, await _add(harness, udid=OTHER_UDID))
-    joined = await _program(harness, await _add(harness))
+    waiting = await program_by(harness, await add(harness, udid=OTHER_UDID))
+    joined = await program_by(harness, await add(harness))
     await held.stream()
     await turns()
     ends = [asyncio.create_task(program.receive_to_end()) for program in (waiting, joined)]
@@ -362,6 +327,6 @@ async def test_service_may_not_use_tcp_error_says_where_to_read_on(
 
     monkeypatch.setattr(listener, "_bind_tcp", refuse)
     harness = await serve()
-    answer = await _ask(harness, command="forward-add", forwards=[{"listen": "127.0.0.1:0", "port": 7}])
+    answer = await ask(harness, command="forward-add", forwards=[{"listen": "127.0.0.1:0", "port": 7}])
     assert not answer["ok"]
     assert answer["error"].endswith("the service may not use TCP; docs/operations.md says how it may")

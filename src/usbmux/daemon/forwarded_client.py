@@ -20,6 +20,8 @@ logger = logging.getLogger("usbmux.daemon.forward")
 
 WAIT_S: Final = 30.0
 """How long a program waits for a phone that is not there."""
+AGAIN_S: Final = 0.5
+"""After so long it asks again for a phone that is there and could not be asked: its link begins anew."""
 
 
 class ForwardedState(Enum):
@@ -85,6 +87,9 @@ class ForwardedClient:
         self._port: Final = port
         self._stream: DeviceStream | None = None
         self._giving_up: asyncio.TimerHandle | None = None
+        self._looking_again: asyncio.TimerHandle | None = None
+        self._obstacle: str | None = None
+        """Why a phone that is there could not be asked."""
         self._state = ForwardedState.WAITING
 
     def __str__(self) -> str:
@@ -106,13 +111,18 @@ class ForwardedClient:
 
     def start(self) -> None:
         """Connect, or wait for the phone."""
-        self._giving_up = self._loop.call_later(WAIT_S, self._give_up)
         self._host.registry.call_when_attached(self._look_for_phone)
+        self._begin_to_wait()
         self._look_for_phone()
+
+    def _begin_to_wait(self) -> None:
+        self._stop_timers()
+        self._giving_up = self._loop.call_later(WAIT_S, self._give_up)
 
     def _look_for_phone(self) -> None:
         if self._state is not ForwardedState.WAITING:
             return
+        self._obstacle = None
         links = attached_links(self._host.registry, self._udid)
         if len(links) > 1:
             self._finish("several phones are attached")
@@ -128,11 +138,20 @@ class ForwardedClient:
         try:
             self._stream = link.connect(self._port, self)
         except LocalProtocolError as error:
-            self._host.counts.connects[ConnectResult.NOT_POSSIBLE] += 1
-            self._finish(str(error))
+            self._obstacle = str(error)
+            self._set_state(ForwardedState.WAITING)
+            self._look_again_later()
+
+    def _look_again_later(self) -> None:
+        self._looking_again = self._loop.call_later(AGAIN_S, self._look_for_phone)
 
     def _give_up(self) -> None:
-        if self._state is ForwardedState.WAITING:
+        if self._state is not ForwardedState.WAITING:
+            return
+        if self._obstacle is not None:
+            self._host.counts.connects[ConnectResult.NOT_POSSIBLE] += 1
+            self._finish(self._obstacle)
+        else:
             self._host.counts.connects[ConnectResult.NO_PHONE] += 1
             self._finish(f"the phone was not there within {WAIT_S:g} s")
 
@@ -159,7 +178,7 @@ class ForwardedClient:
         raise AssertionError("a turn before the connection was established")
 
     def stream_closed(self, cause: CloseCause, text: str) -> None:
-        """See `StreamHandler`. With a phone that was pulled, it waits again."""
+        """See `StreamHandler`. With a phone that was pulled, or whose link begins anew, it waits again."""
         self._stream = None
         result = ConnectResult.of(cause)
         self._host.counts.connects[result] += 1
@@ -167,6 +186,8 @@ class ForwardedClient:
             return
         if result is ConnectResult.LOST:
             self._set_state(ForwardedState.WAITING)
+            self._begin_to_wait()
+            self._look_again_later()
         else:
             self._finish(f"{cause.name.lower()} {text}".rstrip())
 
@@ -185,8 +206,12 @@ class ForwardedClient:
     def _leave(self) -> None:
         self._set_state(ForwardedState.FINISHED)
         self._host.registry.call_no_more(self._look_for_phone)
-        if self._giving_up is not None:
-            self._giving_up.cancel()
+        self._stop_timers()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._giving_up, self._looking_again):
+            if timer is not None:
+                timer.cancel()
 
     def _set_state(self, state: ForwardedState) -> None:
         assert (self._state, state) in _EDGES, f"{self._state} -> {state}"
