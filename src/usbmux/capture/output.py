@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from typing import Final, Protocol
 
+from usbmux.capture.private_file import open_private, take_back
 from usbmux.errors import UsbmuxError
 
 logger = logging.getLogger("usbmux.capture")
@@ -16,7 +17,6 @@ STANDARD_OUTPUT: Final = "-"
 MAX_WAITING_BYTES: Final = 64 << 20
 """What a reader may leave unread before records are dropped."""
 _LAST_WRITES_S: Final = 2.0
-_MODE: Final = 0o600
 
 
 class Output(Protocol):
@@ -46,7 +46,7 @@ def open_output(path: str) -> Output:
         if path == STANDARD_OUTPUT:
             descriptor = os.dup(sys.stdout.fileno())
         else:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
+            descriptor = open_private(path)
     except OSError as error:
         raise UsbmuxError(f"cannot write {name}: {error.strerror}") from error
     output = FileOutput(descriptor, name)
@@ -72,18 +72,13 @@ class FileOutput:
         except OSError as error:
             self._has_failed = True
             logger.error("%s: %s; nothing more is written to it", self.name, error.strerror)
-            self._take_back(len(record) - len(rest))
+            take_back(self._descriptor, len(record) - len(rest))
         return not self._has_failed
 
     def close(self) -> None:
         """See `Output`."""
         self._has_failed = True
         os.close(self._descriptor)
-
-    def _take_back(self, count: int) -> None:
-        """Cut the beginning of a record off: readers would stumble over it."""
-        if count and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - count)
 
 
 class QueuedOutput:

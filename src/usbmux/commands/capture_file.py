@@ -4,12 +4,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from usbmux.capture.output import STANDARD_OUTPUT
+from usbmux.capture.private_file import open_private, take_back
 from usbmux.errors import UsbmuxError
-
-_MODE: Final = 0o600
 
 
 @contextmanager
@@ -29,7 +27,7 @@ def opened(path: str, *, must_be_new: bool = False) -> Iterator[int]:
         yield sys.stdout.fileno()
         return
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if must_be_new else os.O_TRUNC), _MODE)
+        descriptor = open_private(path, must_be_new=must_be_new)
     except OSError as error:
         raise _cannot_write(path, error) from error
     try:
@@ -39,7 +37,12 @@ def opened(path: str, *, must_be_new: bool = False) -> Iterator[int]:
 
 
 def write_all(descriptor: int, data: bytes, path: str) -> None:
-    """Write everything; `UsbmuxError` names the path if that fails, but for `BrokenPipeError`."""
+    """Write all of it, whole records, or nothing of it where that is a file.
+
+    Raises:
+        BrokenPipeError: Nobody reads any more.
+        UsbmuxError: It cannot be written; the text names the path.
+    """
     rest = memoryview(data)
     while rest:
         try:
@@ -47,6 +50,7 @@ def write_all(descriptor: int, data: bytes, path: str) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
+            take_back(descriptor, len(data) - len(rest))
             raise _cannot_write(path, error) from error
 
 
