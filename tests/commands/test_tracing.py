@@ -12,6 +12,8 @@ from tests.support.daemon import clean_environment
 from tests.support.process import ChildProcess
 from tests.support.streams import echoed
 from usbmux import Client
+from usbmux.commands.usbmuxd import read_choices
+from usbmux.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +34,19 @@ def test_two_traces_to_one_place_are_refused_as_usage(tmp_path: Path) -> None:
     refused = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=30, check=False)
     assert refused.returncode == 2
     assert refused.stderr.endswith("error: two traces cannot be written to one file\n")
+
+
+def test_trace_to_standard_output_of_a_daemon_in_the_background_is_refused_as_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        read_choices(["--config", "NONE", "--capture", "-"])
+    assert "error: a trace on the standard output needs --foreground" in capsys.readouterr().err
+    configuration = tmp_path / "usbmuxd.toml"
+    configuration.write_text('trace = "-"\n')
+    with pytest.raises(ConfigurationError, match=f"^{configuration}: a trace on the standard output needs"):
+        read_choices(["--config", str(configuration)])
+    assert read_choices(["--config", str(configuration), "-f"]).options.trace == "-"
 
 
 @pytest.mark.parametrize("option", ["--trace", "--capture", "--record"])

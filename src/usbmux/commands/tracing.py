@@ -26,12 +26,14 @@ def add_trace_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_trace_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End the program if the options exclude each other."""
+    """End the program if the options exclude each other, or those of the process."""
     paths = [path for path in (getattr(options, name) for name in _HELP) if path is not None]
     if len(paths) > len(set(paths)):
         parser.error("two traces cannot be written to one file")
     if "-" in paths and sys.stdout is None:
         parser.error("a trace on the standard output needs an open one")
+    if "-" in paths and not (options.foreground or options.systemd or sys.platform == "win32"):
+        parser.error("a trace on the standard output needs --foreground: there is none in the background")
 
 
 def add_traces(hub: TraceHub, options: argparse.Namespace, stack: ExitStack) -> None:
