@@ -101,7 +101,7 @@ def read_recording(path: str | Path) -> list[RecordedLink]:
     for number, line in enumerate(lines, 1):
         try:
             _read_line(line, links, is_first=number == 1)
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise UsbmuxError(f"{path}, line {number}: {error}") from error
     if not lines:
         raise UsbmuxError(f"{path}: the file is empty")
