@@ -73,6 +73,14 @@ def test_drop_ins_are_read_in_order_of_names_and_override(files: Files) -> None:
     assert [path.name for path in choices.files] == ["usbmuxd.toml", "10.toml", "20.toml"]
 
 
+def test_drop_in_is_hidden_it_is_left_out(files: Files, tmp_path: Path) -> None:
+    files.write("linger = 1\n")
+    files.drop_in("10.toml", "linger = 2\n")
+    files.drop_in("._10.toml", "\0")
+    (tmp_path / "usbmuxd.toml.d/.#10.toml").symlink_to("somebody@computer.4711")  # as editors mark what they edit
+    assert [path.name for path in files.read().files] == ["usbmuxd.toml", "10.toml"]
+
+
 def test_listen_tables_become_listeners(files: Files) -> None:
     files.write('[[listen]]\naddress = "/a"\n\n[[listen]]\naddress = "/b"\nudids = ["1*"]\n')
     first, second = files.read().listen

@@ -40,9 +40,12 @@ class _RaisingParser(Protocol):
 
 
 def configuration_files(path: Path) -> tuple[Path, ...]:
-    """The file, if it is there, and the drop-ins beside it: ``FILE.d/*.toml`` in order of their names."""
+    """The file, if it is there, and the drop-ins beside it: ``FILE.d/*.toml`` in order of their names.
+
+    As in a shell, these are none that are hidden: editors and file systems leave such files beside others.
+    """
     main = (path,) if path.exists() else ()
-    return (*main, *sorted(path.with_name(path.name + ".d").glob("*.toml")))
+    return (*main, *sorted(path.with_name(path.name + ".d").glob("[!.]*.toml")))
 
 
 def read_configuration(
