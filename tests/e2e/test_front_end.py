@@ -303,6 +303,21 @@ def test_user_may_not_remove_what_root_made_it_stays_and_does_not_hinder_the_nex
             Client(str(public / "usbmuxd")).devices()
 
 
+@pytest.mark.skipif(not is_root, reason="only root can become somebody else")
+def test_user_may_make_no_log_hup_reads_the_configuration_all_the_same(public: Path) -> None:
+    log, configuration = public / "log", public / "usbmuxd.toml"
+    configuration.write_text("")
+    where = ["-S", str(public / "usbmuxd"), "-C", str(public / "records"), "-l", str(log)]
+    command = [*COMMAND, *where, "--config", str(configuration), "-U", "nobody", "--simulate"]
+    with ChildProcess(command, environment=clean_environment()) as process:
+        process.wait_for_line("^usbmuxd ready")
+        configuration.write_text("[[rule]]\nudids = []\n")
+        os.kill(process.pid, signal.SIGHUP)
+        wait_until(lambda: "reloaded" in log.read_text())
+        assert "not reloaded" not in log.read_text()
+        assert Client(str(public / "usbmuxd")).devices() == []
+
+
 def test_user_is_unknown_it_does_not_start(tmp_path: Path) -> None:
     command = [*COMMAND, "-S", str(tmp_path / "usbmuxd"), "-U", "no such user", "--simulate"]
     with ChildProcess(command, environment=clean_environment()) as process:

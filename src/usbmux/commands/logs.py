@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -58,6 +59,14 @@ class Log:
         self._handler.is_failing = False
         self._close_file()
         self._file = file
+
+    def give_to(self, user: int, group: int) -> None:
+        """Let the file that root has opened be the user's that we are about to become, who is to open it anew."""
+        if self._file is None:
+            return
+        facts = os.fstat(self._file.fileno())
+        if stat.S_ISREG(facts.st_mode) and facts.st_uid == 0 and facts.st_nlink == 1:  # else it is not for us to give
+            os.fchown(self._file.fileno(), user, group)
 
     def close(self) -> None:
         """Log no more, and close the file."""

@@ -218,7 +218,7 @@ def _run(
             manager,
             exits_when_idle=options.enable_exit or options.udev or options.systemd,
             on_reload=lambda: _reload(arguments, log, daemon),
-            on_listening=lambda: _give_up_rights(options.user, settings.pair_record_directory),
+            on_listening=lambda: _give_up_rights(options.user, settings.pair_record_directory, log),
             on_ready=lambda: tell_ready(daemon),
         )
         runner.run(process.serve())
@@ -311,7 +311,7 @@ def _reload(arguments: Sequence[str], log: Log, daemon: Daemon) -> None:
     logger.warning("reloaded: log, verbosity, rules and limits; other changes wait for a restart")
 
 
-def _give_up_rights(user: str | None, state: Path) -> None:
+def _give_up_rights(user: str | None, state: Path, log: Log) -> None:
     if sys.platform == "win32":
         return
     from usbmux.commands import privileges
@@ -322,6 +322,7 @@ def _give_up_rights(user: str | None, state: Path) -> None:
     if os.geteuid() == 0:  # where its directory is to be, only root may make one as a rule
         entry = privileges.find_user(user)
         StateDirectory(state).make_for(entry.pw_uid, entry.pw_gid)
+        log.give_to(entry.pw_uid, entry.pw_gid)
     privileges.become(user)
 
 
