@@ -188,6 +188,18 @@ async def test_capture_gets_another_request_it_ends(serve: Serve) -> None:
     await harness.quiet()
 
 
+@pytest.mark.parametrize("more", [PCAPNG, b"{"])
+async def test_more_came_with_the_request_the_capture_ends_and_has_nothing_else_in_it(
+    serve: Serve, more: bytes
+) -> None:
+    harness = await serve(phone())
+    await harness.attached()
+    admin = await capture(harness, PCAPNG + more)
+    data = await admin.receive_to_end()
+    assert PcapngReader().receive_data(data) == data
+    await harness.quiet()
+
+
 async def test_capture_is_not_read_streams_go_on_and_the_missing_packets_are_counted(serve: Serve) -> None:
     harness = await serve(phone())
     await harness.attached()

@@ -132,7 +132,7 @@ class AdminLink:
             self._reader.receive_data(data)
             self._serve()
         else:  # whatever comes during a capture ends it
-            if self._reader.take_rest():
+            if self._state is AdminState.ASKING and self._reader.take_rest():
                 self._answer(Refused("a request ends with a newline"))
             self._end()
             self._go_on()
@@ -204,6 +204,8 @@ class AdminLink:
                 assert_never(request.format)
         self._sink = sink if request.udid is None else SelectedPhone(sink, request.udid)
         self._host.hub.add(self._sink)
+        if self._reader.take_rest():  # it came already
+            self._end()
 
     # The socket
 
