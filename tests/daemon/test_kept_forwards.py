@@ -15,9 +15,10 @@ import pytest
 
 from tests.daemon.forwards import add, all_kept, ask, program_by
 from tests.daemon.harness import OTHER_UDID, UDID, HeldPort, some_bytes, turns, until
+from usbmux.admin.forward import KeptForward
 from usbmux.daemon import forward_listener, forwarded_client, listener
 from usbmux.daemon.counts import ConnectResult
-from usbmux.daemon.forward_file import FORWARDS_FILE
+from usbmux.daemon.forward_file import FORWARDS_FILE, ForwardFile
 from usbmux.testing import AcceptsLate, PhoneOptions, SimulatedPhone, digest, echo
 
 if TYPE_CHECKING:
@@ -187,6 +188,15 @@ async def test_daemon_restarts_same_port_leads_there_again(serve: Serve) -> None
     assert await program.receive_exactly(1) == b"x"
 
 
+async def test_one_that_was_kept_is_at_no_place_the_others_are_there_again(serve: Serve) -> None:
+    harness = await serve(_phone())
+    good, bad = await add(harness), KeptForward("unix:ssh", 22)
+    await _stop(harness)
+    ForwardFile(harness.settings.pair_record_directory).write([bad, KeptForward(good, 7)])
+    await _start(harness)
+    assert [kept["listen"] for kept in await all_kept(harness)] == [good]
+
+
 async def test_forward_is_removed_it_ends_with_its_connections_and_stays_gone(serve: Serve) -> None:
     harness = await serve(_phone())
     await harness.attached()
@@ -273,6 +283,7 @@ async def test_daemon_listens_there_itself_since_removing_the_forward_leaves_its
     [
         ({"command": "forward-add", "forwards": [{"listen": "nowhere", "port": 7}]}, "a port is missing"),
         ({"command": "forward-add", "forwards": [{"listen": "localhost:0", "port": 7}]}, "needs a numeric address"),
+        ({"command": "forward-add", "forwards": [{"listen": "unix:./ssh", "port": 7}]}, "needs an absolute path"),
         ({"command": "forward-remove", "listen": ["127.0.0.1:1"]}, "no forward listens at 127.0.0.1:1"),
     ],
 )

@@ -7,10 +7,10 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from usbmux.admin.forward import KeptForward
-from usbmux.control.address import Address, TcpAddress, parse_address
+from usbmux.control.address import Address, TcpAddress, UnixAddress, parse_address
 from usbmux.daemon.listener import Listener
 from usbmux.daemon.tls import is_local
 from usbmux.errors import AddressError
@@ -42,7 +42,7 @@ class ForwardListener:
     ) -> None:
         self.kept = kept
         """With the port that the system has chosen, once it listens."""
-        self.address: Address = _numeric(parse_address(kept.listen))
+        self.address: Address = _checked(parse_address(kept.listen))
         self.error: str | None = None
         """Why it does not listen."""
         self._loop: Final = loop
@@ -108,11 +108,17 @@ def in_words(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _numeric(address: Address) -> Address:
-    """The address; to look names up would hold up all phones."""
-    if isinstance(address, TcpAddress):
-        try:
-            ipaddress.ip_address(address.host)
-        except ValueError as error:
-            raise AddressError(f"{address}: a kept forward needs a numeric address, such as 127.0.0.1") from error
+def _checked(address: Address) -> Address:
+    """The address, if it is one and the same for every daemon."""
+    match address:
+        case TcpAddress(host):
+            try:
+                ipaddress.ip_address(host)
+            except ValueError as error:  # to look names up would hold up all phones
+                raise AddressError(f"{address}: a kept forward needs a numeric address, such as 127.0.0.1") from error
+        case UnixAddress(path):
+            if not path.startswith("/"):  # the next daemon may be started elsewhere
+                raise AddressError(f"{address}: a kept forward needs an absolute path")
+        case _:
+            assert_never(address)
     return address

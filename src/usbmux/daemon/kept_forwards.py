@@ -49,10 +49,11 @@ class KeptForwards:
 
     def load(self) -> None:
         """Read what was kept when the daemon ended."""
-        try:
-            self._forwards = [ForwardListener(self._loop, kept, self._on_client) for kept in self._file.read()]
-        except AddressError as error:
-            logger.error("no forwards are kept: %s", error)
+        for kept in self._file.read():
+            try:
+                self._forwards.append(ForwardListener(self._loop, kept, self._on_client))
+            except AddressError as error:
+                logger.error("a forward is not kept: %s", error)
 
     def listen(self) -> None:
         """Begin to listen for what was kept, now or as soon as that is possible."""
