@@ -12,7 +12,8 @@ import pytest
 
 from tests.daemon.harness import PATIENCE_S, RawClient, open_descriptors, turns, until
 from usbmux.control.address import TcpAddress, UnixAddress
-from usbmux.daemon import metrics_server
+from usbmux.daemon import log_budget, metrics_server
+from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.metrics_server import MAX_CLIENTS, MAX_REQUEST_LENGTH, MetricsServer
 from usbmux.daemon.server import Daemon
@@ -133,6 +134,20 @@ async def test_clients_say_nothing_no_more_than_32_are_kept(serve: Serve, monkey
     assert (await late.receive_to_end()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+async def test_too_many_come_again_and_again_the_log_bears_it(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics_server, "DEADLINE_S", 600.0)
+    monkeypatch.setattr(log_budget, "PERIOD_S", 600.0)
+    harness = await serve()
+    for _ in range(MAX_CLIENTS):
+        await harness.metrics()
+    for _ in range(log_budget.LINES + 5):
+        assert await (await harness.metrics()).receive() == b""
+    lines = [record.getMessage() for record in caplog.records]
+    assert len([line for line in lines if "refused a client of the metrics" in line]) == log_budget.LINES
+
+
 async def test_daemon_ends_clients_that_wait_are_let_go(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_server, "DEADLINE_S", 600.0)
     harness = await serve()
@@ -162,7 +177,9 @@ async def test_client_takes_nothing_of_a_long_answer_it_is_given_up(
     monkeypatch.setattr(metrics_server, "DEADLINE_S", 0.1)
     before = open_descriptors()
     loop = asyncio.get_running_loop()
-    server = MetricsServer(loop, ListenSettings(TcpAddress("127.0.0.1", 0)), lambda: bytes(length))
+    server = MetricsServer(
+        loop, ListenSettings(TcpAddress("127.0.0.1", 0)), lambda: bytes(length), Complaints(loop.time)
+    )
     server.start()
     idle = open_descriptors()
     assert isinstance(server.address, TcpAddress)

@@ -1,7 +1,6 @@
 """Answers Prometheus, or whoever else asks over HTTP: GET /metrics and nothing more, once a connection."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,13 +9,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from usbmux.control.address import Address
+from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.exposition import CONTENT_TYPE
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
+from usbmux.daemon.peer import peer_of
 from usbmux.daemon.tls import is_local
 from usbmux.errors import ConfigurationError
-
-logger = logging.getLogger("usbmux.daemon.metrics")
 
 PATH: Final = "/metrics"
 MAX_REQUEST_LENGTH: Final = 8192
@@ -45,6 +44,7 @@ class MetricsServer:
         loop: Where it lives.
         listen: The socket.
         document: The figures as they are now.
+        complaints: About those that are too many.
 
     Raises:
         ConfigurationError: Other computers would reach the address.
@@ -56,10 +56,12 @@ class MetricsServer:
         loop: asyncio.AbstractEventLoop,
         listen: ListenSettings,
         document: Callable[[], bytes],
+        complaints: Complaints,
     ) -> None:
         check_local(listen.address)
         self._loop: Final = loop
         self._document: Final = document
+        self._complaints: Final = complaints
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._listener: Final = Listener(loop, listen.address, listen.mode, self._client_arrived)
 
@@ -81,7 +83,9 @@ class MetricsServer:
 
     def _client_arrived(self, sock: socket.socket) -> None:
         if len(self._tasks) >= MAX_CLIENTS:
-            logger.warning("refused a client: %d are connected, which is the limit", MAX_CLIENTS)
+            peer = peer_of(sock)
+            text = "refused a client of the metrics (%s): %d are connected, which is the limit"
+            self._complaints.warn(peer, text, peer, MAX_CLIENTS)
             sock.close()
             return
         task = self._loop.create_task(self._serve(sock))

@@ -283,7 +283,7 @@ class Daemon:
             )
             return expose(metrics_of(snapshot))
 
-        return MetricsServer(self._loop, listen, document)
+        return MetricsServer(self._loop, listen, document, self.complaints)
 
     # Clients
 
