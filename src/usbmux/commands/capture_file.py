@@ -5,8 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from usbmux.capture.output import STANDARD_OUTPUT
-from usbmux.capture.private_file import open_private, take_back
+from usbmux.capture.output import STANDARD_OUTPUT, open_private, take_back
 from usbmux.errors import UsbmuxError
 
 
