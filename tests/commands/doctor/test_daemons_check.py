@@ -58,6 +58,12 @@ def test_daemon_without_usb_is_nobodys_rival(system: MadeUpSystem, option: str) 
     assert [severity for severity, *_ in said(check_daemons, system.examination())] == ["ok"]
 
 
+def test_daemon_with_simulated_phones_and_those_on_usb_is_a_rival(system: MadeUpSystem) -> None:
+    system.process(7, *DEBIANS)
+    system.process(8, *OURS, "--simulate", "--usb")
+    assert [severity for severity, *_ in said(check_daemons, system.examination())] == ["warning"]
+
+
 @pytest.mark.parametrize(("listening", "other"), [(None, "8"), (7, "8"), (8, "7")])
 def test_two_daemons_are_rivals_and_the_one_that_does_not_serve_is_to_go(
     system: MadeUpSystem, listening: int | None, other: str

@@ -13,6 +13,7 @@ _INTERPRETER: Final = re.compile(r"python[0-9.]*")
 _WITH_VALUE: Final = ("-W", "-X")
 """Options of Python whose value is the next word."""
 _WITHOUT_USB: Final = ("--simulate", "--replay")
+_WITH_USB: Final = "--usb"
 _LONGEST: Final = 60
 
 
@@ -41,7 +42,7 @@ class Process:
     @property
     def uses_usb(self) -> bool:
         """Whether it wants the phones on the bus."""
-        return not any(word.split("=")[0] in _WITHOUT_USB for word in self.arguments)
+        return _WITH_USB in self.arguments or not any(word.split("=")[0] in _WITHOUT_USB for word in self.arguments)
 
     @property
     def _program(self) -> str:
