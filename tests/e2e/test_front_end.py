@@ -24,7 +24,7 @@ from usbmux import Client
 from usbmux.errors import DaemonUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other ways")
 BACKGROUND = COMMAND[:-1]
@@ -43,8 +43,8 @@ class Folder:
         self.configuration = path / "usbmuxd.toml"
         self.configuration.write_text("")
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command, until it has returned."""
+    def run(self, *arguments: str, through: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """The command, begun by another one, until it has returned."""
         where = [
             "-S",
             str(self.socket),
@@ -55,7 +55,7 @@ class Folder:
             "-C",
             str(self.path / "records"),
         ]
-        command = [*BACKGROUND, *where, "--config", str(self.configuration), *arguments]
+        command = [*through, *BACKGROUND, *where, "--config", str(self.configuration), *arguments]
         return subprocess.run(
             command,
             env=clean_environment(),
@@ -114,6 +114,14 @@ def test_in_the_background_it_returns_when_it_serves(folder: Folder) -> None:
     folder.wait_gone(pid)
     assert not folder.pid_file.exists()
     assert not folder.socket.exists()
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-"])
+def test_in_the_background_without_standard_streams_it_serves_as_well(folder: Folder, closed: str) -> None:
+    started = folder.run("--simulate", through=("sh", "-c", f'exec "$@" {closed}', "sh"))
+    assert (started.returncode, started.stderr) == (0, "")
+    assert len(folder.client().devices()) == 1
+    assert {os.readlink(f"/proc/{folder.pid()}/fd/{number}") for number in range(3)} == {"/dev/null"}
 
 
 def test_in_the_background_a_start_that_fails_is_told_by_status_and_words(folder: Folder) -> None:

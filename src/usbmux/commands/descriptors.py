@@ -1,5 +1,6 @@
-"""How many descriptors this process may have, and how many clients that allows."""
+"""Which descriptors this process has from the start, how many it may have, and how many clients that allows."""
 
+import os
 import sys
 from dataclasses import replace
 from typing import Final
@@ -9,6 +10,17 @@ from usbmux.daemon.admission import ClientLimits
 
 RESERVED: Final = 256
 """Not for clients: phones, pair records and those who look inside must find some, however many clients there are."""
+_LAST_STANDARD_STREAM: Final = 2
+
+
+def hold_standard_streams() -> None:
+    """Let no socket get the number of a standard stream that was closed by whoever began the program.
+
+    What libraries in C say would go to a client, and what goes into the background would close it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_STREAM:
+        pass
+    os.close(descriptor)
 
 
 def raise_limit(program: str) -> None:

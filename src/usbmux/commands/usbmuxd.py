@@ -21,7 +21,7 @@ from usbmux.commands.configuration_file import (
 )
 from usbmux.commands.daemon_parser import DEFAULT_GROUP, NONE, PROGRAM, DaemonParser, daemon_parser, file_keys
 from usbmux.commands.daemon_process import DaemonProcess
-from usbmux.commands.descriptors import allowed_by_descriptors, raise_limit
+from usbmux.commands.descriptors import allowed_by_descriptors, hold_standard_streams, raise_limit
 from usbmux.commands.exits import ExitCode, complain, run_guarded, run_program, say
 from usbmux.commands.listen_tables import group_id, listen_settings, rule
 from usbmux.commands.logs import Log
@@ -164,6 +164,7 @@ def _configuration(parser: DaemonParser, choice: str | None) -> Configuration:
 
 def _begin(choices: Choices, arguments: Sequence[str]) -> int:
     options = choices.options
+    hold_standard_streams()
     pid_file = _pid_file(options)
     if options.exit or options.force_exit:
         return _end_other(pid_file or DEFAULT_PID_FILE, in_any_case=options.force_exit)
