@@ -61,6 +61,13 @@ async def test_file_is_given_signal_ends_it_well_and_the_file_is_whole(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+async def test_name_of_the_file_is_empty_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(tmp_path, monkeypatch, phone()):
+        refused = await run(USBMUX, "capture", "-w", "")  # as of a variable that is not set
+    assert (refused.code, refused.stdout) == (1, b"")
+    assert refused.stderr.endswith("cannot write : No such file or directory\n")
+
+
 async def test_no_file_is_given_lines_come_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         served(tmp_path, monkeypatch, phone(), phone(OTHER_UDID)) as (daemon, _bus),

@@ -36,18 +36,19 @@ def capture(client: AdminClient, udid: str | None, path: str | None, *, as_json:
     if udid is not None:
         udid = _full_udid(client, udid)
     lines = CaptureFormat.JSON if as_json else CaptureFormat.LINES
-    capture_format = CaptureFormat.PCAPNG if path else lines
-    reader = PcapngReader() if path else None
+    capture_format = lines if path is None else CaptureFormat.PCAPNG
+    reader = None if path is None else PcapngReader()
+    place = STANDARD_OUTPUT if path is None else path
     with (
         client.capture(udid, capture_format) as connection,
-        opened(path or STANDARD_OUTPUT) as descriptor,
+        opened(place) as descriptor,
         _ended_by_signal(connection) as was_ended,
     ):
         complain(_PROGRAM, f"capturing {udid or 'all phones'}; Ctrl-C ends it")
         while (data := connection.read(LONGEST_WAIT_S)) != b"":
             if data is None:
                 continue
-            write_all(descriptor, reader.receive_data(data) if reader else data, path or STANDARD_OUTPUT)
+            write_all(descriptor, reader.receive_data(data) if reader else data, place)
     if reader is not None:
         complain(_PROGRAM, f"{reader.packets} packets captured, {reader.dropped} dropped")
     if not was_ended:
