@@ -125,6 +125,30 @@ def test_socket_handed_over_has_no_file_admin_socket_is_not_made_of_its_name(
     assert (complaint in process.output) is (options == [])
 
 
+@pytest.fixture
+def on_loopback() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are of Linux")
+@pytest.mark.parametrize("kind", ["abstract", "on_loopback"])
+def test_admin_socket_handed_over_has_no_file_it_does_not_start(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    handed: socket.socket = request.getfixturevalue(kind)
+    handing = [sys.executable, "-c", HANDING, str(handed.fileno()), str(tmp_path)]
+    where = ["-S", "./usbmuxd", "-C", str(tmp_path / "records")]
+    environment = {**clean_environment(), "LISTEN_FDNAMES": "admin"}
+    with ChildProcess(
+        [*handing, *COMMAND, "-s", "--config", "NONE", *where, "--simulate"],
+        environment=environment,
+        pass_fds=[handed.fileno()],
+    ) as process:
+        assert process.wait(20) == 1
+    assert "is open to others: the admin socket is a Unix socket with a path" in process.output
+
+
 def test_path_is_taken_by_something_else_daemon_is_refused_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "usbmuxd.admin").write_text("precious")
     command = [*COMMAND, "-S", str(tmp_path / "usbmuxd"), "--simulate"]

@@ -5,7 +5,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -281,9 +280,9 @@ def _admin(
     if options.admin_socket == NONE:
         return None
     # Not beside a socket with a view of its own: its folder may be shared with those who are to see no more.
-    whole = [(each.address, each.handed) for each in listen if each.permission is None]
-    unix = [(address.path, handed) for address, handed in whole if isinstance(address, UnixAddress)]
-    path = next((path for path, handed in unix if not _is_abstract(handed)), None)
+    whole = [(each.address, each.has_file) for each in listen if each.permission is None]
+    unix = [(address.path, has_file) for address, has_file in whole if isinstance(address, UnixAddress)]
+    path = next((path for path, has_file in unix if has_file), None)
     if path is None:
         if unix:
             complain(PROGRAM, f"no admin socket: {unix[0][0]} has no file; --admin-socket PATH makes one")
@@ -292,11 +291,6 @@ def _admin(
         complain(PROGRAM, f"no admin socket: {path}{SUFFIX} is too long; --admin-socket PATH puts it elsewhere")
         return None
     return ListenSettings(UnixAddress(path + SUFFIX), mode=_OWNER_ONLY)
-
-
-def _is_abstract(handed: socket.socket | None) -> bool:
-    """Whether it has a name of Linux and no file, and so nothing that keeps anybody out."""
-    return handed is not None and isinstance(handed.getsockname(), bytes)
 
 
 def _reload(arguments: Sequence[str], log: Log, daemon: Daemon) -> None:

@@ -16,6 +16,7 @@ from usbmux.daemon.counts import Counts
 from usbmux.daemon.kept_forwards import KeptForwards
 from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.listener import Listener
+from usbmux.errors import ConfigurationError
 from usbmux.farewell import Farewells
 
 logger = logging.getLogger("usbmux.daemon.admin")
@@ -38,6 +39,7 @@ class AdminServer:
         backlog: How many bytes of a capture may wait for its reader before packets are dropped.
 
     Raises:
+        ConfigurationError: The socket is none with a file, whose mode keeps others out.
         OSError: The address cannot be bound.
     """
 
@@ -53,6 +55,7 @@ class AdminServer:
         forwards: KeptForwards,
         backlog: int,
     ) -> None:
+        _check_private(listen)
         self.hub: TraceHub = hub
         self.farewells: Farewells = farewells
         self.forwards: KeptForwards = forwards
@@ -126,3 +129,11 @@ class AdminServer:
             link.refuse(f"{MAX_ADMIN_CLIENTS} admin clients are connected, which is the limit")
         else:
             link.start()
+
+
+def _check_private(listen: ListenSettings) -> None:
+    """Who reaches the socket is not asked who he is, and can read everything that crosses."""
+    if not listen.has_file:
+        raise ConfigurationError(
+            f"{listen.address} is open to others: the admin socket is a Unix socket with a path, and its mode"
+        )

@@ -2,7 +2,7 @@
 
 import socket
 
-from usbmux.control.address import Address
+from usbmux.control.address import Address, UnixAddress
 from usbmux.daemon.policy import Permission
 from usbmux.tls_front import TlsSettings
 from usbmux.values import frozen
@@ -23,3 +23,9 @@ class ListenSettings:
     """For TCP only."""
     handed: socket.socket | None = None
     """Somebody else has made it and listens, and keeps it when we end."""
+
+    @property
+    def has_file(self) -> bool:
+        """Whether it is in the file system, where a mode keeps others out; Linux has Unix sockets that are not."""
+        is_abstract = self.handed is not None and isinstance(self.handed.getsockname(), bytes)
+        return isinstance(self.address, UnixAddress) and not is_abstract
