@@ -76,3 +76,34 @@ def test_sockets_handed_over_are_taken_if_they_are_for_us(tmp_path: Path, whose:
         said = subprocess.run(command, pass_fds=descriptors, capture_output=True, text=True, check=True, timeout=30)
     expected = [("usbmuxd", paths[0], False, False), ("unknown", paths[1], False, False)] if whose == "us" else []
     assert said.stdout.strip() == repr(expected)
+
+
+@pytest.mark.parametrize(
+    ("made", "complaint"),
+    [
+        ("os.close(3)", "descriptor 3 of the service manager: Bad file descriptor"),
+        ("os.dup2(1, 3)", "descriptor 3 of the service manager: Socket operation on non-socket"),
+        ("os.dup2(stream.fileno(), 3)", "descriptor 3 of the service manager is no socket that listens"),
+        ("os.dup2(datagram.fileno(), 3)", "descriptor 3 of the service manager is no socket that listens"),
+    ],
+)
+def test_what_is_handed_over_does_not_listen_it_is_named(made: str, complaint: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", BAD_SERVICE, made], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert said.stdout == f"{complaint}\n"
+
+
+BAD_SERVICE = """
+import os, socket, sys
+from usbmux.commands.service_manager import ServiceManager
+from usbmux.errors import ConfigurationError
+os.dup2(1, 3)  # so that nothing else is there
+stream, datagram = socket.socketpair()[0], socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0]
+exec(sys.argv[1])
+try:
+    ServiceManager({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+except ConfigurationError as error:
+    print(error)
+os._exit(sys.stdout.flush() or 0)
+"""

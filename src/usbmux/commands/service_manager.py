@@ -8,6 +8,7 @@ import socket
 from collections.abc import MutableMapping
 from typing import Final
 
+from usbmux.errors import ConfigurationError
 from usbmux.values import frozen
 
 _FIRST_DESCRIPTOR: Final = 3
@@ -28,6 +29,9 @@ class ServiceManager:
 
     Args:
         environment: Read and relieved of the variables, which are not for the children of the service.
+
+    Raises:
+        ConfigurationError: What was handed over is no socket that listens.
     """
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
@@ -56,11 +60,22 @@ def _take_sockets(environment: MutableMapping[str, str]) -> list[HandedSocket]:
     named = names.split(":") if names else []
     handed = []
     for index in range(int(number)):
-        sock = socket.socket(fileno=_FIRST_DESCRIPTOR + index)
+        sock = _listening(_FIRST_DESCRIPTOR + index)
         os.set_inheritable(sock.fileno(), False)
         sock.setblocking(False)
         handed.append(HandedSocket(named[index] if index < len(named) else "unknown", sock))
     return handed
+
+
+def _listening(descriptor: int) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=descriptor)
+        is_listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise ConfigurationError(f"descriptor {descriptor} of the service manager: {error.strerror}") from error
+    if not is_listening:
+        raise ConfigurationError(f"descriptor {descriptor} of the service manager is no socket that listens")
+    return sock
 
 
 def _take_watchdog(environment: MutableMapping[str, str]) -> float | None:
