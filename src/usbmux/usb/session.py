@@ -21,6 +21,7 @@ _ResultT = TypeVar("_ResultT")
 
 _ENDPOINT_IN: Final = 0x80
 _CONTROL_TIMEOUT_S: Final = 1.0
+_NO_NODE: Final = "it has no device node under /dev/bus/usb here; is that directory shown to this container?"
 
 
 class UsbSession:
@@ -171,10 +172,14 @@ class UsbSession:
         for candidate in context.getDeviceList(skip_on_error=True):
             if candidate.getBusNumber() != self.device.bus or candidate.getDeviceAddress() != self.device.address:
                 continue
-            with translated(f"open {self.name}"):
-                if _is_same(read_descriptors(candidate), self.device):
-                    self._handle = candidate.open()
-                    return context
+            try:
+                with translated(f"open {self.name}"):
+                    if _is_same(read_descriptors(candidate), self.device):
+                        self._handle = candidate.open()
+                        return context
+            except UsbDisconnectedError as error:
+                # It is on the bus. If it has gone this very moment, the next list will tell.
+                raise UsbError(f"cannot open {self.name}: {_NO_NODE}") from error
         raise UsbDisconnectedError(f"cannot open {self.name}: the device is gone")
 
 

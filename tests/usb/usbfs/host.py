@@ -67,6 +67,7 @@ class UsbfsHost:
         self._is_idle.set()
         self._devices: dict[int, UsbfsDevice] = {}
         self._listed: set[int] = set()
+        self._open_errors: dict[int, int] = {}
         self._hanging: list[tuple[int, int, int, int, int]] = []
         self._next_id = 0
         self._next_address = 1
@@ -88,6 +89,7 @@ class UsbfsHost:
         self._next_id = self._next_id % 31 + 1
         device.address, self._next_address = self._next_address, self._next_address + 1
         self._devices.pop(self._next_id, None)
+        self._open_errors.pop(self._next_id, None)
         self._devices[self._next_id] = device
         self._listed.add(self._next_id)
         device.plugged(self)
@@ -111,6 +113,7 @@ class UsbfsHost:
 
     def fail_open(self, device: UsbfsDevice, error: int) -> None:
         """Let opening the node fail with an errno; 0 lets it succeed again."""
+        self._open_errors[self._id_of(device)] = error
         self._send_all(Frame.FAIL_OPEN, self._id_of(device), value=error)
 
     def fail_submit(self, device: UsbfsDevice, error: int) -> None:
@@ -152,6 +155,7 @@ class UsbfsHost:
         for number in sorted(self._listed):
             payload = _attach_payload(self._devices[number])
             writer.write(_HEADER.pack(len(payload), Frame.ATTACH, 0, number, 0, 0) + payload)
+            writer.write(_HEADER.pack(0, Frame.FAIL_OPEN, 0, number, 0, self._open_errors.get(number, 0)))
         writer.write(_HEADER.pack(0, Frame.LISTED, 0, 0, 0, 0))
         self._writers.add(writer)
         self._is_idle.clear()

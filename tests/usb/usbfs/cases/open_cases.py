@@ -166,6 +166,22 @@ async def test_node_without_permission_open_names_the_udev_rule(
 
 
 @pytest.mark.asyncio
+async def test_phone_on_the_bus_without_a_node_open_does_not_call_it_gone(
+    host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals
+) -> None:
+    host.plug(phone)
+    host.fail_open(phone, errno.ENOENT)
+    candidate = await arrivals.first()
+
+    with pytest.raises(UsbError, match="no device node") as raised:
+        await candidate.open()
+
+    assert not isinstance(raised.value, UsbDisconnectedError)
+    host.fail_open(phone, 0)
+    await (await candidate.open()).close()
+
+
+@pytest.mark.asyncio
 async def test_phone_gone_open_fails(host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals) -> None:
     host.plug(phone)
     candidate = await arrivals.first()
