@@ -295,6 +295,36 @@ async def test_link_that_fails_while_the_phone_stays_is_made_again() -> None:
     await attendant.close()
 
 
+async def test_said_to_be_gone_but_stays_is_opened_after_a_rest() -> None:
+    registry = DeviceRegistry()
+    attendant = DeviceAttendant(
+        asyncio.get_running_loop(), registry, MuxSettings(), Patience(open_for_s=0, quarantine_s=0.01)
+    )
+    candidate = Candidate(UsbDisconnectedError("it leaves, to come back in mode 4"))
+    attendant.device_arrived(candidate)
+    await candidate.attempted.acquire()
+    candidate.error = None
+    await candidate.attempted.acquire()
+    await candidate.answer()
+    await turns(5)
+    assert len(registry.records()) == 1
+    candidate.pipe.may_close.set()
+    await attendant.close()
+
+
+async def test_gone_when_it_is_looked_for_again_is_given_up() -> None:
+    patience = Patience(open_for_s=0, quarantine_s=0)
+    attendant = DeviceAttendant(asyncio.get_running_loop(), DeviceRegistry(), MuxSettings(), patience)
+    candidate = Candidate(UsbDisconnectedError("it is gone"))
+    attendant.device_arrived(candidate)
+    for _ in range(2):
+        await candidate.attempted.acquire()
+    await turns(5)
+    assert attendant.statuses() == ()
+    assert candidate.attempts == 2
+    await attendant.close()
+
+
 async def test_quarantined_and_left_is_not_tried_again() -> None:
     patience = Patience(open_for_s=0, quarantine_s=0.01)
     attendant = DeviceAttendant(asyncio.get_running_loop(), DeviceRegistry(), MuxSettings(), patience)

@@ -116,14 +116,16 @@ class DeviceAttendant:
 
     async def _attend(self, candidate: UsbCandidate, life: PhoneLife) -> None:
         """The life of one phone. Ends when it is gone."""
-        failures, told = 0, ""
+        failures, told, is_gone = 0, "", False
         while True:
             started = self._loop.time()
             try:
                 reason, is_gone = await self._serve(candidate, life, anew=failures > 0)
             except UsbDisconnectedError as error:
-                logger.debug("%s: %s", candidate.name, error)
-                return
+                if is_gone:
+                    logger.debug("%s: %s", candidate.name, error)
+                    return
+                reason, is_gone = str(error), True  # or it said that it would go: then it may have stayed
             except UsbError as error:
                 reason, is_gone = str(error), False
             if self._is_closing or candidate in self._gone:
