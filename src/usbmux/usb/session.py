@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError, UsbTimeoutError
-from usbmux.usb._usb1 import Context, Handle, Transfer
+from usbmux.usb._usb1 import Context, Device, Handle, Transfer
 from usbmux.usb.apple import MuxInterface, device_name
 from usbmux.usb.binding import TransferStatus, cancel, open_context, submit, translated
 from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
@@ -169,18 +169,30 @@ class UsbSession:
 
     def _open(self) -> Context:
         self._context = context = open_context()
-        for candidate in context.getDeviceList(skip_on_error=True):
-            if candidate.getBusNumber() != self.device.bus or candidate.getDeviceAddress() != self.device.address:
-                continue
-            try:
-                with translated(f"open {self.name}"):
-                    if _is_same(read_descriptors(candidate), self.device):
-                        self._handle = candidate.open()
-                        return context
-            except UsbDisconnectedError as error:
-                # It is on the bus. If it has gone this very moment, the next list will tell.
-                raise UsbError(f"cannot open {self.name}: {_NO_NODE}") from error
-        raise UsbDisconnectedError(f"cannot open {self.name}: the device is gone")
+        if (found := self._look_up(context)) is None:
+            raise UsbDisconnectedError(f"cannot open {self.name}: the device is gone")
+        try:
+            with translated(f"open {self.name}"):
+                self._handle = found.open()
+        except UsbDisconnectedError as error:
+            if not self._is_listed():
+                raise
+            raise UsbError(f"cannot open {self.name}: {_NO_NODE}") from error
+        return context
+
+    def _look_up(self, context: Context) -> Device | None:
+        with translated(f"look for {self.name}"):
+            for candidate in context.getDeviceList(skip_on_error=True):
+                if (candidate.getBusNumber(), candidate.getDeviceAddress()) == (self.device.bus, self.device.address):
+                    return candidate if _is_same(read_descriptors(candidate), self.device) else None
+        return None
+
+    def _is_listed(self) -> bool:
+        context = open_context()
+        try:
+            return self._look_up(context) is not None
+        finally:
+            context.close()
 
 
 def _is_same(found: DeviceDescriptors, expected: DeviceDescriptors) -> bool:
