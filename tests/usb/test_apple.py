@@ -182,16 +182,20 @@ def test_mode_is_guessed_by_configurations(found: DeviceDescriptors, mode: int |
 def test_mode_is_asked_for_only_where_it_changes_something(
     wanted: int | None, found: DeviceDescriptors, asked: int | None
 ) -> None:
-    assert ModePolicy(wanted).mode_to_try(found) == asked
+    assert ModePolicy(wanted).wanted_mode(found) == asked
 
 
-def test_mode_tried_in_vain_is_not_asked_for_again_until_the_port_shows_it() -> None:
+def test_phone_asked_for_a_mode_counts_as_asked_until_its_port_shows_it_or_another_was_asked() -> None:
     policy = ModePolicy(3)
-    policy.tried(numbered(4, MUX))
+    policy.asked(numbered(4, MUX), "first")
 
-    assert policy.mode_to_try(numbered(4, MUX)) is None
-    assert policy.mode_to_try(numbered(5, MUX, NCM)) is None
-    assert policy.mode_to_try(numbered(4, MUX)) == 3
+    assert policy.was_asked(numbered(4, MUX), "first")
+    assert not policy.was_asked(numbered(4, MUX), "second")
+    assert policy.wanted_mode(numbered(5, MUX, NCM)) is None
+    assert not policy.was_asked(numbered(4, MUX), "first")
+    policy.asked(numbered(4, MUX), "first")
+    policy.asked(numbered(4, MUX), "second")
+    assert not policy.was_asked(numbered(4, MUX), "first")
 
 
 @pytest.mark.parametrize(

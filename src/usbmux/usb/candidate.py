@@ -3,13 +3,13 @@
 import logging
 from contextlib import AsyncExitStack
 
-from usbmux.errors import UsbAccessError, UsbDisconnectedError
+from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbTimeoutError
 from usbmux.usb.apple import DEFAULT_MODE, choose_mux_interface, device_name, guess_mode, port_path
 from usbmux.usb.configuration import configure_and_claim
 from usbmux.usb.descriptors import DeviceDescriptors
 from usbmux.usb.identity import read_identity
 from usbmux.usb.libusb_pipe import LibusbPipe, TransferSizes
-from usbmux.usb.modes import switch_mode
+from usbmux.usb.modes import knows_modes, switch_mode
 from usbmux.usb.pipe import BulkPipe
 from usbmux.usb.session import UsbSession
 from usbmux.usb.spare_memory import SpareMemory
@@ -18,7 +18,7 @@ _log = logging.getLogger("usbmux.usb")
 
 
 class ModePolicy:
-    """Which mode phones are put into, and where that was tried already.
+    """Which mode phones are put into, and which were asked for it already.
 
     A phone that comes back in another mode than it agreed to is not asked again, for it would go round for ever.
 
@@ -28,23 +28,25 @@ class ModePolicy:
 
     def __init__(self, mode: int | None) -> None:
         self._mode = mode
-        self._tried: set[str] = set()
+        self._asked: dict[str, str] = {}
+        """By port: the serial number of the phone that was asked there last, and was not seen in that mode since."""
 
-    def mode_to_try(self, device: DeviceDescriptors) -> int | None:
-        """The mode to ask this device for now, None to leave it alone."""
+    def wanted_mode(self, device: DeviceDescriptors) -> int | None:
+        """The mode to ask this device for, None to leave it alone."""
         is_without_mux = choose_mux_interface(device) is None
         mode = self._mode or (DEFAULT_MODE if is_without_mux else None)
         if mode is None or guess_mode(device) in (None, mode):
-            self._tried.discard(port_path(device))
-            return None
-        if port_path(device) in self._tried:
-            _log.warning("%s did not come back in mode %d", device_name(device), mode)
+            self._asked.pop(port_path(device), None)
             return None
         return mode
 
-    def tried(self, device: DeviceDescriptors) -> None:
-        """It was asked."""
-        self._tried.add(port_path(device))
+    def was_asked(self, device: DeviceDescriptors, serial_number: str) -> bool:
+        """Whether this phone was the last one that was asked at its port."""
+        return self._asked.get(port_path(device)) == serial_number
+
+    def asked(self, device: DeviceDescriptors, serial_number: str) -> None:
+        """It is being asked."""
+        self._asked[port_path(device)] = serial_number
 
 
 class LibusbCandidate:
@@ -80,10 +82,15 @@ class LibusbCandidate:
             session = self._session = UsbSession(self.device)
             stack.push_async_callback(session.close)
             await session.open()
-            mode = self._modes.mode_to_try(self.device)
-            if mode is not None and await self._switch_mode(session, mode):
-                raise UsbDisconnectedError(f"{self.name} leaves, to come back in mode {mode}")
             info = await read_identity(session)
+            mode = self._modes.wanted_mode(self.device)
+            try:
+                is_leaving = mode is not None and await self._switch_mode(session, info.serial_number, mode)
+            except UsbTimeoutError as error:
+                _log.warning("%s; it is used in the mode that it is in", error)
+                is_leaving = False
+            if is_leaving:
+                raise UsbDisconnectedError(f"{self.name} leaves, to come back in mode {mode}")
             mux = await configure_and_claim(session, anew=anew)
             pipe = LibusbPipe(session, info, mux, self._sizes, self._spare)
             stack.pop_all()
@@ -95,15 +102,21 @@ class LibusbCandidate:
         Raises:
             UsbError: It could not be asked.
         """
-        mode = self._modes.mode_to_try(self.device)
+        mode = self._modes.wanted_mode(self.device)
         if mode is None:
             return
         async with AsyncExitStack() as stack:
             session = UsbSession(self.device)
             stack.push_async_callback(session.close)
             await session.open()
-            await self._switch_mode(session, mode)
+            info = await read_identity(session)
+            await self._switch_mode(session, info.serial_number, mode)
 
-    async def _switch_mode(self, session: UsbSession, mode: int) -> bool:
-        self._modes.tried(self.device)
+    async def _switch_mode(self, session: UsbSession, serial_number: str, mode: int) -> bool:
+        if self._modes.was_asked(self.device, serial_number):
+            _log.warning("%s did not come back in mode %d", self.name, mode)
+            return False
+        if not await knows_modes(session):
+            return False
+        self._modes.asked(self.device, serial_number)
         return await switch_mode(session, mode)

@@ -14,11 +14,8 @@ _ACCEPTED: Final = 0
 _log = logging.getLogger("usbmux.usb")
 
 
-async def switch_mode(session: UsbSession, mode: int) -> bool:
-    """Ask the phone to change to `mode`.
-
-    Returns:
-        Whether it agreed. If so it leaves the bus in a moment.
+async def knows_modes(session: UsbSession) -> bool:
+    """Whether the phone has modes at all.
 
     Raises:
         UsbError: It did not answer.
@@ -30,6 +27,18 @@ async def switch_mode(session: UsbSession, mode: int) -> bool:
         return False
     # Old systems answer with fewer bytes; what they mean is not known well enough to act on it.
     _log.debug("%s: mode query answered %s", session.name, state.hex(" "))
+    return True
+
+
+async def switch_mode(session: UsbSession, mode: int) -> bool:
+    """Ask the phone to change to `mode`.
+
+    Returns:
+        Whether it agreed. If so it leaves the bus in a moment.
+
+    Raises:
+        UsbError: It did not answer.
+    """
     answer = await session.control_read(_VENDOR_REQUEST_TO_DEVICE, _SWITCH_MODE, 0, mode, 1)
     if not answer:
         raise UsbError(f"{session.name} gave an empty answer to the switch to mode {mode}")

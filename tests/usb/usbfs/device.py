@@ -70,6 +70,7 @@ class UsbfsDevice:
         hangs_in: An ioctl that does not return until the host releases it.
         drivers: Kernel drivers by interface.
         vendor_answers: What it says to vendor requests.
+        silent_vendor: Whether it leaves them without an answer.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class UsbfsDevice:
         self.vendor_answers: dict[int, bytes] = {}
         self.vendor_requests: list[tuple[int, int]] = []
         self.silent_control = False
+        self.silent_vendor = False
         self.after_set_configuration: Callable[[], None] | None = None
         self.on_written: Callable[[bytes, bool], None] = lambda data, zero_packet: None
         self.on_claimed: Callable[[bool], None] = lambda is_claimed: None
@@ -224,6 +226,8 @@ class UsbfsDevice:
         setup = SetupPacket.decode(transfer.data[:8])
         if setup.request_type == RequestType.VENDOR_FROM_DEVICE:
             self.vendor_requests.append((setup.request, setup.index))
+            if self.silent_vendor:
+                return
             answer = self.vendor_answers.get(setup.request)
         else:
             answer = self._device.control(setup)

@@ -10,8 +10,7 @@ from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals, until
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError, UsbTimeoutError
 from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
-from usbmux.testing.usb_phone import MUX, PICTURES, phone_configurations
-from usbmux.usb.libusb import LibusbBus
+from usbmux.testing.usb_phone import MUX, phone_configurations
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
 
 
@@ -242,68 +241,3 @@ async def test_phone_that_never_answers_cancelled_open_leaves_nothing(
         await opening
 
     await until(lambda: phone.open_count == 0)
-
-
-def phone_in_mode_5(name: str = "1-2") -> UsbfsDevice:
-    phone = UsbfsDevice(DeviceKind({1: (InterfaceKind(PICTURES, (0x02, 0x81)),)}), name=name, configuration=1)
-    phone.vendor_answers = {0x45: b"\x05\x05\x05\x00", 0x52: b"\x00"}
-    return phone
-
-
-@pytest.mark.asyncio
-async def test_phone_without_mux_is_switched_and_comes_back(
-    host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals
-) -> None:
-    hidden = phone_in_mode_5()
-    host.plug(hidden)
-    await until(lambda: (0x52, 1) in hidden.vendor_requests)
-    assert arrivals.log == []
-
-    host.unplug(hidden)
-    host.plug(phone)
-
-    await until(lambda: arrivals.log == ["+1-2 (05ac:12a8)"])
-
-
-@pytest.mark.asyncio
-async def test_phone_without_mux_that_comes_back_so_is_not_switched_again(
-    host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals
-) -> None:
-    hidden, again = phone_in_mode_5(), phone_in_mode_5()
-    host.plug(hidden)
-    await until(lambda: (0x52, 1) in hidden.vendor_requests)
-    host.unplug(hidden)
-
-    host.plug(again)
-    host.plug(UsbfsDevice(phone.kind, name="1-3"))
-    pipe = await (await arrivals.first()).open()
-
-    assert pipe.info.port_path == "1-3"
-    assert again.vendor_requests == []
-    await pipe.close()
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("answers", "requests"),
-    [({0x45: b"\x03", 0x52: b"\x00"}, [(0x45, 0), (0x52, 4)]), ({}, [(0x45, 0)])],
-    ids=["answers with one byte", "knows no modes"],
-)
-async def test_phone_in_other_mode_than_wanted_is_asked_to_switch(
-    answers: dict[int, bytes], requests: list[tuple[int, int]], host: UsbfsHost, phone: UsbfsDevice
-) -> None:
-    phone.vendor_answers = answers
-    arrivals = Arrivals()
-    bus = LibusbBus(mode=4)
-    await bus.start(arrivals)
-    host.plug(phone)
-    candidate = await arrivals.first()
-
-    if answers:
-        with pytest.raises(UsbDisconnectedError, match="mode 4"):
-            await candidate.open()
-    pipe = await candidate.open()
-
-    assert phone.vendor_requests == requests
-    await pipe.close()
-    await bus.close()

@@ -1,0 +1,126 @@
+"""Phones in another mode than is wanted, over the real libusb. Run by tests/usb/test_on_usbfs.py."""
+
+import pytest
+
+from tests.usb.usbfs.device import UsbfsDevice
+from tests.usb.usbfs.host import UsbfsHost
+from tests.usb.usbfs.subjects import Arrivals, until
+from usbmux.errors import UsbDisconnectedError
+from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
+from usbmux.testing.usb_phone import PICTURES
+from usbmux.usb.libusb import LibusbBus
+
+
+def phone_in_mode_5(serial_number: str = "a" * 40) -> UsbfsDevice:
+    kind = DeviceKind({1: (InterfaceKind(PICTURES, (0x02, 0x81)),)}, serial_number=serial_number)
+    phone = UsbfsDevice(kind, configuration=1)
+    phone.vendor_answers = {0x45: b"\x05\x05\x05\x00", 0x52: b"\x00"}
+    return phone
+
+
+@pytest.mark.asyncio
+async def test_phone_without_mux_is_switched_and_comes_back(
+    host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals
+) -> None:
+    hidden = phone_in_mode_5()
+    host.plug(hidden)
+    await until(lambda: (0x52, 1) in hidden.vendor_requests)
+    assert arrivals.log == []
+
+    host.unplug(hidden)
+    host.plug(phone)
+
+    await until(lambda: arrivals.log == ["+1-2 (05ac:12a8)"])
+
+
+@pytest.mark.asyncio
+async def test_phone_without_mux_that_comes_back_so_is_not_switched_again(
+    host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals
+) -> None:
+    hidden, again = phone_in_mode_5(), phone_in_mode_5()
+    host.plug(hidden)
+    await until(lambda: (0x52, 1) in hidden.vendor_requests)
+    host.unplug(hidden)
+
+    host.plug(again)
+    host.plug(UsbfsDevice(phone.kind, name="1-3"))
+    pipe = await (await arrivals.first()).open()
+
+    assert pipe.info.port_path == "1-3"
+    assert again.vendor_requests == []
+    await pipe.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("answers", "requests"),
+    [({0x45: b"\x03", 0x52: b"\x00"}, [(0x45, 0), (0x52, 4)]), ({}, [(0x45, 0)])],
+    ids=["answers with one byte", "knows no modes"],
+)
+async def test_phone_in_other_mode_than_wanted_is_asked_to_switch(
+    answers: dict[int, bytes], requests: list[tuple[int, int]], host: UsbfsHost, phone: UsbfsDevice
+) -> None:
+    phone.vendor_answers = answers
+    arrivals = Arrivals()
+    bus = LibusbBus(mode=4)
+    await bus.start(arrivals)
+    host.plug(phone)
+    candidate = await arrivals.first()
+
+    if answers:
+        with pytest.raises(UsbDisconnectedError, match="mode 4"):
+            await candidate.open()
+    pipe = await candidate.open()
+
+    assert phone.vendor_requests == requests
+    await pipe.close()
+    await bus.close()
+
+
+@pytest.mark.asyncio
+async def test_other_phone_without_mux_at_the_port_of_one_that_came_back_so_is_switched(
+    host: UsbfsHost, arrivals: Arrivals
+) -> None:
+    hidden, other = phone_in_mode_5(), phone_in_mode_5("b" * 40)
+    host.plug(hidden)
+    await until(lambda: (0x52, 1) in hidden.vendor_requests)
+    host.unplug(hidden)
+
+    host.plug(other)
+
+    await until(lambda: (0x52, 1) in other.vendor_requests)
+
+
+@pytest.mark.asyncio
+async def test_phone_without_mux_that_never_answered_is_asked_when_it_comes_again(
+    host: UsbfsHost, arrivals: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usbmux.usb.session._CONTROL_TIMEOUT_S", 0.05)
+    silent, again = phone_in_mode_5(), phone_in_mode_5()
+    silent.silent_control = True
+    host.plug(silent)
+    await until(lambda: silent.open_count == 1)
+    await until(lambda: silent.open_count == 0)
+    host.unplug(silent)
+
+    host.plug(again)
+
+    await until(lambda: (0x52, 1) in again.vendor_requests)
+
+
+@pytest.mark.asyncio
+async def test_phone_in_other_mode_than_wanted_that_never_answers_is_used_as_it_is(
+    host: UsbfsHost, phone: UsbfsDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usbmux.usb.session._CONTROL_TIMEOUT_S", 0.05)
+    phone.silent_vendor = True
+    arrivals = Arrivals()
+    bus = LibusbBus(mode=4)
+    await bus.start(arrivals)
+    host.plug(phone)
+
+    pipe = await (await arrivals.first()).open()
+
+    assert phone.vendor_requests == [(0x45, 0)]
+    await pipe.close()
+    await bus.close()
