@@ -25,6 +25,10 @@ from usbmux.usb.worker import Worker
 
 _POLL_INTERVAL_S: Final = 1.0
 _SAFETY_INTERVAL_S: Final = 10.0
+_SHORTEST_PAUSE_S: Final = 0.1
+_QUIET_PAUSE_S: Final = 1.5
+_LONGEST_PAUSE_S: Final = 60.0
+"""After attempts to make a phone show its mux: each is twice the one before, and nobody hears of those before 1.5 s."""
 
 _log = logging.getLogger("usbmux.usb")
 
@@ -181,7 +185,7 @@ class LibusbBus:
             self._report(candidate, is_arrival=True)
         elif is_phone_without_mux(device):
             self._present[place] = candidate
-            self._spawn(self._show_mux(candidate))
+            self._spawn(self._show_mux(candidate, place))
         else:
             _log.debug("%s has no mux interface", device_name(device))
 
@@ -203,14 +207,25 @@ class LibusbBus:
         else:
             self._listener.device_left(candidate)
 
-    async def _show_mux(self, candidate: LibusbCandidate) -> None:
-        try:
-            await candidate.show_mux()
-        except UsbDisconnectedError as error:
-            # It can leave, to come back with one, before its answer is here.
-            _log.debug("%s: %s", candidate.name, error)
-        except UsbError as error:
-            _log.warning("%s shows no mux interface: %s", candidate.name, error)
+    async def _show_mux(self, candidate: LibusbCandidate, place: _Place) -> None:
+        told, pause_s = "", _SHORTEST_PAUSE_S
+        while self._present.get(place) is candidate:
+            try:
+                await candidate.show_mux()
+            except UsbDisconnectedError as error:
+                # It can leave, to come back with one, before its answer is here.
+                _log.debug("%s: %s", candidate.name, error)
+                return
+            except UsbError as error:
+                # It may not be ready yet, nor its node ours; then there is nothing to tell.
+                is_news = pause_s >= _QUIET_PAUSE_S and str(error) != told
+                told = str(error) if is_news else told
+                level = logging.WARNING if is_news else logging.DEBUG
+                _log.log(level, "%s shows no mux interface: %s", candidate.name, error)
+            else:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -1,5 +1,8 @@
 """Phones in another mode than is wanted, over the real libusb. Run by tests/usb/test_on_usbfs.py."""
 
+import asyncio
+import errno
+
 import pytest
 
 from tests.usb.usbfs.device import UsbfsDevice
@@ -124,3 +127,37 @@ async def test_phone_in_other_mode_than_wanted_that_never_answers_is_used_as_it_
     assert phone.vendor_requests == [(0x45, 0)]
     await pipe.close()
     await bus.close()
+
+
+@pytest.mark.asyncio
+async def test_phone_without_mux_whose_node_becomes_ours_later_is_switched_then(
+    host: UsbfsHost, arrivals: Arrivals, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usbmux.usb.libusb._QUIET_PAUSE_S", 0.4)
+    hidden = phone_in_mode_5()
+    host.plug(hidden)
+    host.fail_open(hidden, errno.EACCES)
+    await until(lambda: "shows no mux interface" in caplog.text)
+    assert hidden.vendor_requests == []
+
+    host.fail_open(hidden, 0)
+
+    await until(lambda: (0x52, 1) in hidden.vendor_requests)
+    assert caplog.text.count("shows no mux interface") == 1
+
+
+@pytest.mark.asyncio
+async def test_phone_without_mux_leaves_before_it_can_be_switched_it_is_not_looked_for_again(
+    host: UsbfsHost, arrivals: Arrivals, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    tasks = len(asyncio.all_tasks())
+    hidden = phone_in_mode_5()
+    host.plug(hidden)
+    host.fail_open(hidden, errno.EACCES)
+    await until(lambda: "shows no mux interface" in caplog.text)
+    assert len(asyncio.all_tasks()) > tasks
+
+    host.unplug(hidden)
+
+    await until(lambda: len(asyncio.all_tasks()) == tasks)
