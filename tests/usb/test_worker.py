@@ -54,7 +54,8 @@ async def test_worker_hangs_another_does_not(worker: Worker) -> None:
 
 
 @pytest.mark.asyncio
-async def test_worker_call_cancelled_ends_after_what_was_called(worker: Worker) -> None:
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_worker_call_cancelled_ends_after_what_was_called(times: int, worker: Worker) -> None:
     entered, release = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -63,8 +64,10 @@ async def test_worker_call_cancelled_ends_after_what_was_called(worker: Worker) 
 
     call = asyncio.ensure_future(worker.call(hang))
     await asyncio.to_thread(entered.wait, WITHIN_S)
-    call.cancel()
-    await asyncio.sleep(0)
+    for _ in range(times):
+        call.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
     assert not call.done()
 
     release.set()

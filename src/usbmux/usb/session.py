@@ -15,7 +15,7 @@ from usbmux.usb.apple import MuxInterface, device_name
 from usbmux.usb.binding import TransferStatus, cancel, open_context, submit, translated
 from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
 from usbmux.usb.event_pump import EventPump, make_event_pump
-from usbmux.usb.worker import Worker
+from usbmux.usb.worker import Worker, wait_done
 
 _ResultT = TypeVar("_ResultT")
 
@@ -121,13 +121,12 @@ class UsbSession:
             await asyncio.shield(ended)
         except asyncio.CancelledError:
             cancel(transfer)
-            await ended
+            await wait_done(ended)
             raise
         else:
             return _control_result(transfer, doing)
         finally:
-            if ended.done():
-                transfer.close()
+            transfer.close()
 
     async def close(self) -> None:
         """Release the interface and close everything. All transfers must have ended. Idempotent.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, TypeVar
 
 _ResultT = TypeVar("_ResultT")
@@ -27,7 +28,7 @@ class Worker:
         try:
             return await asyncio.shield(call)
         except asyncio.CancelledError:
-            await asyncio.wait([call])
+            await wait_done(call)
             if not call.cancelled():
                 # Looked at, so that nobody complains about an error that nobody waits for.
                 call.exception()
@@ -38,3 +39,10 @@ class Worker:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
+
+
+async def wait_done(future: asyncio.Future[_ResultT]) -> None:
+    """Wait for the end of what cannot be cut short. For who was cancelled, and will say so: more of that is ignored."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([future])

@@ -1,7 +1,8 @@
-"""Opening a phone over the real libusb: configuration, claim, identity, mode. Run by tests/usb/test_on_usbfs.py."""
+"""Opening a phone over the real libusb: configuration, claim, identity. Run by tests/usb/test_on_usbfs.py."""
 
 import asyncio
 import errno
+import threading
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.usb.usbfs.subjects import Arrivals, until
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError, UsbTimeoutError
 from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
 from usbmux.testing.usb_phone import MUX, phone_configurations
+from usbmux.usb._usb1 import Context
+from usbmux.usb.binding import open_context
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
 
 
@@ -241,3 +244,29 @@ async def test_phone_that_never_answers_cancelled_open_leaves_nothing(
         await opening
 
     await until(lambda: phone.open_count == 0)
+
+
+@pytest.mark.asyncio
+async def test_listing_takes_long_cancelled_twice_leaves_nothing(
+    host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_list = threading.Event()
+
+    def open_context_late() -> Context:
+        may_list.wait()
+        return open_context()
+
+    monkeypatch.setattr("usbmux.usb.session.open_context", open_context_late)
+    host.plug(phone)
+    opening = asyncio.ensure_future((await arrivals.first()).open())
+    for _ in range(2):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        opening.cancel()
+    threading.Timer(0.05, may_list.set).start()
+
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+
+    await until(lambda: may_list.is_set() and not any("usbmux 1-2" in each.name for each in threading.enumerate()))
+    assert phone.open_count == 0
