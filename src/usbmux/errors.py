@@ -84,6 +84,10 @@ class RequestError(UsbmuxError):
         super().__init__(message)
         self.result = result
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is copied, and gets from one process to another: `args`, which all others go by, lacks the result."""
+        return type(self), (self.result, *self.args), self.__dict__
+
 
 class DeviceNotFoundError(RequestError, LookupError):
     """No phone of that name, or none at all, is attached."""
