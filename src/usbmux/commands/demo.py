@@ -3,11 +3,11 @@
 import hashlib
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from typing import IO, Final
 from usbmux.client.blocking import Client
 from usbmux.commands.exits import ExitCode
 from usbmux.errors import UsbmuxError
+from usbmux.testing.private_directory import private_directory
 
 _TOTAL: Final = 64 << 20
 _CHUNK: Final = 1 << 18
@@ -47,7 +48,7 @@ def run_demo() -> int:
     Raises:
         UsbmuxError: A part did not come up.
     """
-    with tempfile.TemporaryDirectory(prefix="usbmux-demo-") as directory:
+    with private_directory("usbmux-demo-") as directory:
         address = str(Path(directory) / "usbmuxd") if _UNIX else "127.0.0.1:0"
         with _daemon(address, directory) as address:
             _show_devices(address)
@@ -61,16 +62,16 @@ def run_demo() -> int:
 @contextmanager
 def _daemon(address: str, directory: str) -> Iterator[str]:
     arguments = ["-f", "-S", address, "-C", str(Path(directory) / "lockdown"), "--simulate", "1"]
-    print(f"$ usbmuxd {' '.join(arguments)}")
+    print(f"$ usbmuxd {shlex.join(arguments)}")
     with _process("usbmux.commands.usbmuxd", arguments) as process:
         assert process.stderr is not None
-        ready = _wait_for_line(process, process.stderr, re.compile(r"usbmuxd ready: (\S+)"))
+        ready = _wait_for_line(process, process.stderr, re.compile(r"usbmuxd ready: (.+)"))
         print(f"daemon:   {ready.group(0)}")
         yield ready.group(1)
 
 
 def _show_devices(address: str) -> None:
-    print(f"\n$ usbmux list -l --socket {address}")
+    print(f"\n$ usbmux list -l --socket {shlex.quote(address)}")
     client = Client(address)
     with client.watch() as events:  # the first event is the phone, as soon as it has shaken hands
         next(iter(events))
@@ -80,7 +81,7 @@ def _show_devices(address: str) -> None:
 
 @contextmanager
 def _forward(address: str) -> Iterator[int]:
-    print(f"\n$ usbmux forward 0:{_ECHO_PORT} --socket {address}")
+    print(f"\n$ usbmux forward 0:{_ECHO_PORT} --socket {shlex.quote(address)}")
     with _process("usbmux", ["forward", "--socket", address, f"0:{_ECHO_PORT}"]) as process:
         assert process.stdout is not None
         listening = _wait_for_line(process, process.stdout, re.compile(r"listening .*\bport=(\d+).*"))

@@ -3,7 +3,6 @@
 import asyncio
 import concurrent.futures
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from usbmux.daemon.settings import DaemonSettings
 from usbmux.direct_loop import new_event_loop
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing.phone import Pluggable, SimulatedPhone
+from usbmux.testing.private_directory import private_directory
 from usbmux.usb.simulated import SimulatedBus
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class RunningDaemon:
     ) -> None:
         self.phones: Final[list[SimulatedPhone]] = [phone.device for phone in phones]
         """Every phone that was ever plugged in."""
-        self._directory: Final = tempfile.TemporaryDirectory(prefix="usbmux-")
+        self._directory: Final = private_directory("usbmux-")
         directory = Path(self._directory.name)
         private = TcpAddress("127.0.0.1", 0) if sys.platform == "win32" else UnixAddress(str(directory / "usbmuxd"))
         settings = DaemonSettings(
