@@ -61,7 +61,7 @@ def test_iproxy_parse_variable_of_ours_means_nothing(monkeypatch: pytest.MonkeyP
     [
         ("iproxy", []), ("iproxy", ["2222"]), ("iproxy", ["2222", "22", "A"]), ("iproxy", ["2222:0"]),
         ("iproxy", ["2222:22:1"]), ("iproxy", ["a:22"]), ("iproxy", ["-x", "2222:22"]),
-        ("iproxy", ["-s", "", "2222:22"]), ("iproxy", ["-u"]),
+        ("iproxy", ["-s", "", "2222:22"]), ("iproxy", ["-s", "a..b", "2222:22"]), ("iproxy", ["-u"]),
         ("inetcat", []), ("inetcat", ["0"]), ("inetcat", ["x"]),
         ("inetcat", ["65536"]),
     ],

@@ -48,7 +48,16 @@ def test_parse_variable_chooses_the_phone_unless_an_option_does(monkeypatch: pyt
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["22:b"], ["0:22"], ["-b", "0", "22"], ["-b", "x", "22"], ["--wait", "-1", "22"], ["--wait", "inf", "22"]],
+    [
+        [],
+        ["-l", "a..b", "22"],
+        ["22:b"],
+        ["0:22"],
+        ["-b", "0", "22"],
+        ["-b", "x", "22"],
+        ["--wait", "-1", "22"],
+        ["--wait", "inf", "22"],
+    ],
 )
 def test_parse_wrong_line_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

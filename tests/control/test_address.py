@@ -14,6 +14,7 @@ from usbmux.control.address import (
     bound_address,
     default_address,
     parse_address,
+    parse_host,
 )
 from usbmux.errors import AddressError
 
@@ -133,6 +134,7 @@ def test_address_any_text_error_or_reads_back(text: str) -> None:
     [
         (("127.0.0.1", 22), TcpAddress("127.0.0.1", 22)),
         (("::1", 22, 0, 0), TcpAddress("::1", 22)),
+        (("fe80::1", 22, 0, 4), TcpAddress("fe80::1%4", 22)),
         ("/run/mux", UNIX),
         (b"\0mux", UnixAddress("@mux")),
         (b"\0m\0\xffx", UnixAddress("@m@\\xffx")),
@@ -169,3 +171,18 @@ def test_environment_with_variable_wins() -> None:
 def test_environment_with_bad_variable_names_it() -> None:
     with pytest.raises(AddressError, match=r"^USBMUXD_SOCKET_ADDRESS: 'nonsense'"):
         address_from_environment({"USBMUXD_SOCKET_ADDRESS": "nonsense"})
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [("localhost", "localhost"), ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1"),
+     ("fe80::1%eth0", "fe80::1%eth0"), ("[fe80::1%eth0]", "fe80::1%eth0")],
+)  # fmt: skip
+def test_host_with_or_without_brackets_read(text: str, host: str) -> None:
+    assert parse_host(text) == host
+
+
+@pytest.mark.parametrize("text", ["", "a..b", "x" * 64, "127.0.0.1:22", "[localhost]", "[]", "::1]", "[::1", ":"])
+def test_host_that_is_none_error(text: str) -> None:
+    with pytest.raises(AddressError, match=r"is no (name of a computer|address of IP version 6)"):
+        parse_host(text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import socket
 import ssl
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,8 +24,6 @@ from usbmux.relay.route import HandedEnd, ListeningPort, Route
 from usbmux.tls_front import TlsSettings, server_context
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.relay.scripted_daemon import ScriptedDaemon
 
 pytestmark = pytest.mark.asyncio
@@ -207,3 +207,27 @@ async def test_range_of_phones_none_comes_connection_fails_when_the_wait_is_over
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await _ask(forwarder, b"hello")
     assert "no phone has come for this port" in caplog.text
+
+
+def _link_local_address() -> str:
+    """One of this computer that is good on one network only."""
+    lines = Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines() if socket.has_ipv6 else []
+    for digits, _index, _prefix, scope, _flags, network in map(str.split, lines):
+        if scope == "20":
+            return f"{ipaddress.IPv6Address(int(digits, 16))}%{network}"
+    pytest.skip("this computer has no link-local address")
+
+
+async def test_address_is_good_on_one_network_only_it_is_listened_at_there(daemon: ScriptedDaemon) -> None:
+    daemon.attach(1, "A")
+    local = TcpAddress(_link_local_address(), 0)
+    async with Forwarder(AsyncClient(daemon.address), [Route(local, 7)]) as forwarder:
+        assert forwarder.listening_ports[0].address.startswith(local.host.partition("%")[0] + "%")
+        assert await _ask(forwarder, b"hello") == b"hello"
+
+
+@pytest.mark.parametrize("host", ["no-such-name.invalid", "a..b"])
+async def test_name_means_no_address_the_error_names_it(daemon: ScriptedDaemon, host: str) -> None:
+    with pytest.raises(OSError, match=f"cannot listen at {host}:2222: "):
+        async with Forwarder(AsyncClient(daemon.address), [Route(TcpAddress(host, 2222), 7)]):
+            pass

@@ -58,6 +58,8 @@ def test_pair_is_read_or_refused(text: str, local: object, remote: object) -> No
         ("./ssh:22-23", "1 local ports cannot lead to 2 ports"),
         ("-:22-23", "1 local ports cannot lead to 2 ports"),
         ("::1:2222:22", "goes in brackets"),
+        ("[localhost]:2222:22", "'localhost' is no address of IP version 6"),
+        ("a..b:2222:22", "'a..b' is no name of a computer"),
     ],
 )
 def test_pair_is_wrong_the_error_says_how(text: str, reason: str) -> None:

@@ -29,6 +29,13 @@ def test_several_hosts_each_is_listened_at_unless_the_pair_has_its_own() -> None
     assert routing.routes == (Route(_tcp(1), 22), Route(_tcp(1, "::1"), 22), Route(_tcp(2, "::"), 22))
 
 
+def test_host_may_be_in_brackets_and_must_be_one() -> None:
+    assert _routing("1:22", hosts=("[::1]",)).routes == (Route(_tcp(1, "::1"), 22),)
+    for text in ("", "a..b", "127.0.0.1:22", "[lo]"):
+        with pytest.raises(AddressError, match="is no "):
+            _routing("1:22", hosts=(text,))
+
+
 def test_two_ranges_of_one_length_lead_port_by_port_to_one_phone() -> None:
     routing = _routing("2200-2201:22-23", udids=("A",))
     assert routing == Routing((Route(_tcp(2200), 22, "A"), Route(_tcp(2201), 23, "A")))

@@ -9,6 +9,7 @@ from typing import Final
 from usbmux.commands.drop_in import DropInParser, phone_select
 from usbmux.commands.exits import run_guarded, run_program
 from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
+from usbmux.control.address import parse_host
 from usbmux.errors import AddressError
 from usbmux.relay.listening_end import ListeningEnd
 from usbmux.relay.mapping import PortMapping
@@ -33,14 +34,12 @@ def parse(arguments: Sequence[str] | None = None) -> ForwardingOptions:
     """Read a command line; for help and a wrong line exit as argparse does."""
     parser = _parser()
     given = parser.parse_intermixed_args(arguments)
-    if given.source == "":
-        parser.error("the source address is empty")
     try:
+        host = LOOPBACK[0] if given.source is None else parse_host(given.source)
         mappings = _mappings(given.pairs)
     except AddressError as error:
         parser.error(str(error))
     select = phone_select(given)
-    host = given.source or LOOPBACK[0]
     return ForwardingOptions(
         program=_PROGRAM,
         routing=Routing(tuple(replace(mapping.route(host, given.udid), select=select) for mapping in mappings)),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from usbmux.commands.exits import run_guarded
 from usbmux.commands.forward_report import ForwardReport, ReportStyle
 from usbmux.commands.forwarding import ForwardingOptions, run_forwarding
+from usbmux.control.address import parse_host
 from usbmux.errors import AddressError
 from usbmux.relay.forwarder import DEFAULT_BUFFER_SIZE, DEFAULT_WAIT_S
 from usbmux.relay.mapping import PortMapping
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "-l",
         "--listen",
         action="append",
+        type=_host,
         metavar="ADDRESS",
         help=f"local address to listen on, may be repeated (default: {LOOPBACK[0]}, so only this computer gets in)",
     )
@@ -127,6 +129,13 @@ def _parser() -> argparse.ArgumentParser:
 def _mapping(text: str) -> PortMapping:
     try:
         return PortMapping.parse_remote_local(text)
+    except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _host(text: str) -> str:
+    try:
+        return parse_host(text)
     except AddressError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -65,6 +65,17 @@ def parse_address(text: str) -> Address:
     return _parse_path(text) if "/" in text else _parse_endpoint(text)
 
 
+def parse_host(text: str) -> str:
+    """Read the name or the numeric address of a computer; that of IP version 6 may stand in brackets.
+
+    Raises:
+        AddressError: It is none of these.
+    """
+    if text.startswith("[") and text.endswith("]"):
+        return _check_v6(text[1:-1])
+    return _check_v6(text) if ":" in text else _check_name(text)
+
+
 def bound_address(name: object) -> Address:
     """The address of a socket by what its `getsockname` says.
 
@@ -74,6 +85,8 @@ def bound_address(name: object) -> Address:
         AddressError: It has no name.
     """
     match name:
+        case (str(host), int(port), _, int(network)) if network:  # an address of IP version 6 that is good there only
+            return TcpAddress(f"{host}%{network}", port)
         case (str(host), int(port), *_):
             return TcpAddress(host, port)
         case bytes():
@@ -136,7 +149,7 @@ def _check_v6(host: str) -> str:
     try:
         ipaddress.IPv6Address(host)
     except ValueError as error:
-        raise AddressError(f"{host!r} in brackets is no address of IP version 6") from error
+        raise AddressError(f"{host!r} is no address of IP version 6") from error
     return host
 
 

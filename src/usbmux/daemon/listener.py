@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from usbmux.control.address import Address, TcpAddress, UnixAddress
+from usbmux.control.address import Address, TcpAddress, UnixAddress, bound_address
 from usbmux.errors import AddressError
 from usbmux.readiness import Readiness
 from usbmux.socket_file import SocketFile, listen_unix
@@ -63,8 +63,7 @@ class Listener:
                 self.address = address
             case TcpAddress():
                 self._sock = _bind_tcp(address)
-                host, port = self._sock.getsockname()[:2]
-                self.address = TcpAddress(host, port)
+                self.address = bound_address(self._sock.getsockname())
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
         self.is_unix: Final = hasattr(socket, "AF_UNIX") and self._sock.family == socket.AF_UNIX

@@ -2,7 +2,7 @@
 
 from typing import Final, Self
 
-from usbmux.control.address import UnixAddress, parse_address
+from usbmux.control.address import UnixAddress, parse_address, parse_host
 from usbmux.errors import AddressError
 from usbmux.values import frozen
 
@@ -92,11 +92,9 @@ def _local_part(text: str, left: str) -> LocalPart:
 
 
 def _plain_host(text: str, host: str) -> str:
-    if host.startswith("[") and host.endswith("]"):
-        return host[1:-1]
-    if ":" in host:
+    if ":" in host and not host.startswith("["):
         raise AddressError(f"{text!r}: an address of IP version 6 goes in brackets ([::1]:2222:22)")
-    return host
+    return parse_host(host)
 
 
 def _ports(text: str, host: str | None, ports: str, *, lowest: int, whose: str) -> TcpPorts:

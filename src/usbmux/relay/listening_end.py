@@ -1,6 +1,7 @@
 """A bound local end: accepts connections, and counts what becomes of them."""
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -135,14 +136,18 @@ async def bind(route: Route) -> list[ListeningEnd]:
 
 
 async def _bind_tcp(local: TcpAddress, route: Route) -> list[ListeningEnd]:
-    found = await asyncio.get_running_loop().getaddrinfo(
-        local.host, local.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            local.host, local.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:  # UnicodeError: it cannot be a name
+        reason = error.strerror if isinstance(error, OSError) else "that is no name of a computer"
+        raise OSError(errno.EADDRNOTAVAIL, f"cannot listen at {local}: {reason}") from error
     ends: list[ListeningEnd] = []
     try:
         for family, _, _, _, bindable in dict.fromkeys(found):
-            host, port = str(bindable[0]), int(bindable[1])
-            sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+            # All of it: an address of IP version 6 may be good on one network only, which is named behind the port.
+            sock = socket.create_server(bindable, family=family, backlog=_BACKLOG)
             ends.append(ListeningEnd(sock, bound_address(sock.getsockname()), route))
     except BaseException:
         for end in ends:

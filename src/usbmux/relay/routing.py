@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from socket import socket
 
 from usbmux.client.selection import names_port
-from usbmux.control.address import TcpAddress, UnixAddress
+from usbmux.control.address import TcpAddress, UnixAddress, parse_host
 from usbmux.errors import AddressError
 from usbmux.relay.forward_pair import ForwardPair, HandedName, TcpPorts
 from usbmux.relay.phone_row import PhoneRow, has_wildcard
@@ -81,7 +81,7 @@ def _ends(pair: ForwardPair, hosts: Sequence[str], handed: Mapping[str, socket])
     match pair.local:
         case TcpPorts(host, first):
             for index in range(pair.local.count):
-                for each in hosts if host is None else (host,):
+                for each in map(parse_host, hosts) if host is None else (host,):
                     yield index, TcpAddress(each, first + index)
         case HandedName(name):
             if name not in handed:
