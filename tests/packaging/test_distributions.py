@@ -90,6 +90,25 @@ def test_wheel_made_from_the_source_distribution_is_the_same(
 
 
 @pytest.mark.slow
+def test_every_test_of_the_source_distribution_can_be_collected(source_distribution: Path, tmp_path: Path) -> None:
+    with tarfile.open(source_distribution) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    collect = (sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider")
+    outcome = run("env", "-C", tree, *collect, environment={"PYTHONPATH": str(tree / "src")}, within_s=100)
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+
+
+def test_source_distribution_holds_all_that_the_project_is_made_of(source_distribution: Path) -> None:
+    if not (PROJECT / ".git").exists():
+        pytest.skip("this is no repository")
+    tracked = run("git", "-C", PROJECT, "ls-files").stdout.splitlines()
+    with tarfile.open(source_distribution) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {name for name in tracked if (PROJECT / name).exists()} - names == set()
+
+
+@pytest.mark.slow
 def test_installed_without_extras_client_and_simulated_phones_work(wheel: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     python = bare / "bin/python"
