@@ -23,6 +23,7 @@ MAX_HANDSHAKES: Final = 256
 SOCKETS_BESIDES: Final = 2
 """What a client costs in addition to its plain socket."""
 _PIECE: Final = 65536
+_ANSWER_S: Final = 1.0
 
 
 @frozen
@@ -151,10 +152,20 @@ class TlsFront:
         ways = [self._loop.create_task(self._pass_in(tls, far)), self._loop.create_task(self._pass_out(far, tls))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            if not ways[1].done():
+                await self._answer_end(tls)
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _answer_end(self, tls: TlsSocket) -> None:
+        """A client that says that it ends may wait until it is told the same: RFC 5246, section 7.2.1."""
+        if tls.is_sending:  # it does not read
+            return
+        with suppress(OSError):
+            async with asyncio.timeout(_ANSWER_S):
+                await tls.end()
 
     async def _pass_in(self, tls: TlsSocket, far: socket.socket) -> None:
         """What the client sends when nobody takes it any more is dropped: it may still be reading."""

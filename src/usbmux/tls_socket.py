@@ -61,6 +61,11 @@ class TlsSocket:
         parts = [f"{key}={value}" for group in subject for key, value in group]
         return ", ".join(parts) or "nobody"
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether the kernel has still to take something."""
+        return self._sending.locked()
+
     async def receive(self) -> bytes:
         """What the peer has said; ``b""`` at the end.
 

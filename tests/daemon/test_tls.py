@@ -233,6 +233,25 @@ async def test_client_still_sends_when_the_phone_has_closed_it_gets_everything(s
     assert received[int.from_bytes(received[:4], "little") :] == data
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_client_ends_its_connection_it_is_told_the_same(site: Site, version: ssl.TLSVersion) -> None:
+    context, address = site.context(site.clients.issue_cert("lab")), site.harness.daemon.addresses[0]
+    assert isinstance(address, TcpAddress)
+    context.maximum_version = version
+
+    def end_after_an_answer() -> None:
+        """In a thread, as asyncio's client does not say whether it was told."""
+        plain = socket.create_connection((address.host, address.port), timeout=PATIENCE_S)
+        with context.wrap_socket(plain, server_hostname="localhost") as sock:
+            sock.sendall(encode({"MessageType": "ListDevices"}, 1))
+            left = int.from_bytes(sock.recv(4), "little") - 4
+            while left:
+                left -= len(sock.recv(left))
+            sock.unwrap().close()
+
+    await asyncio.to_thread(end_after_an_answer)
+
+
 async def test_client_over_tls_counts_as_three_from_the_handshake_to_its_end(site: Site) -> None:
     site.harness.daemon.reconfigure([], ClientLimits(total=4))
     async with asyncio.timeout(PATIENCE_S):
