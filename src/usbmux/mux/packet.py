@@ -86,6 +86,12 @@ class Version:
         return cls(major, minor)
 
 
+def phone_text(data: bytes | memoryview) -> str:
+    """What a phone says, fit for a log line: printable, without the newline that phones add."""
+    text = bytes(data).decode("utf-8", "replace").strip("\0\r\n ")
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def encode_v1(protocol: int, payload: bytes) -> bytes:
     """A packet with the 8-byte header of version 1, in which VERSION always travels."""
     return _HEADER_V1.pack(protocol, _HEADER_V1.size + len(payload)) + payload

@@ -8,8 +8,10 @@ from enum import IntFlag
 from typing import Final, NamedTuple
 
 from usbmux.errors import RemoteProtocolError
+from usbmux.mux.packet import phone_text
 
 _HEADER: Final = struct.Struct(">HHIIBBHHH")
+_PORTS: Final = struct.Struct(">HH")
 HEADER_LENGTH: Final = _HEADER.size
 WINDOW_SHIFT: Final = 8
 """Windows are scaled by 2^8, without any negotiation (T3)."""
@@ -120,6 +122,10 @@ def seq_le(left: int, right: int) -> bool:
 
 
 def reset_text(segment: Segment) -> str:
-    """The reason in an RST, fit for a log line: printable, bounded, without the newline that phones add."""
-    text = bytes(segment.payload[:MAX_REASON_LENGTH]).decode("utf-8", "replace").strip("\0\r\n ")
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """The reason in an RST, bounded; see `phone_text`."""
+    return phone_text(segment.payload[:MAX_REASON_LENGTH])
+
+
+def ports_of(data: bytes | memoryview) -> tuple[int, int]:
+    """Source and destination port of what may be no segment; 0, which is no port, for what is not there."""
+    return _PORTS.unpack(bytes(data[: _PORTS.size]).ljust(_PORTS.size, b"\0"))

@@ -27,9 +27,9 @@ from usbmux.mux.events import (
 )
 from usbmux.mux.handshake import Handshake
 from usbmux.mux.link_count import LinkCount
-from usbmux.mux.packet import HEADER_LENGTH, MuxProtocol, PacketReader
+from usbmux.mux.packet import HEADER_LENGTH, MuxProtocol, PacketReader, phone_text
 from usbmux.mux.port_allocator import LAST_PORT, PortAllocator
-from usbmux.mux.segment import Flags, Segment
+from usbmux.mux.segment import Flags, Segment, ports_of
 from usbmux.mux.segment_packet import HEADERS_LENGTH
 from usbmux.mux.segment_run import SegmentRun
 from usbmux.mux.settings import MuxSettings
@@ -369,15 +369,19 @@ class MuxSession:
             self._plan(connection)
 
     def _receive_control(self, payload: memoryview | bytes) -> None:
-        kind = payload[0] if payload else 0
-        text = bytes(payload[1 : MAX_TEXT_LENGTH + 1]).decode("utf-8", "replace").strip("\0\r\n ")
-        self._emit(DeviceMessage(kind, "".join(c if c.isprintable() else "?" for c in text)))
+        self._emit(DeviceMessage(payload[0] if payload else 0, phone_text(payload[1 : MAX_TEXT_LENGTH + 1])))
 
     def _receive_segment(self, payload: memoryview | bytes) -> None:
         try:
             segment = Segment.decode(payload)
         except RemoteProtocolError as error:
-            self._emit(PacketIgnored(str(error)))
+            remote_port, local_port = ports_of(payload)
+            connection = self._connections.get(local_port)
+            if connection is None or connection.remote_port != remote_port:
+                self._emit(PacketIgnored(str(error)))
+                return
+            connection.abort(CloseCause.VIOLATED, str(error))  # what it was sent with it is lost (T1)
+            self._plan(connection)
             return
         connection = self._connections.get(segment.destination_port)
         if connection is not None and connection.remote_port == segment.source_port:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.mux.wire import CONTROL, FIRST, PHONE_PORT, SETUP, SYN_ACK, TCP
 from usbmux.mux.events import CloseCause, ConnectionClosed, DeviceMessage, PacketIgnored
-from usbmux.mux.segment import Flags
+from usbmux.mux.segment import Flags, Segment
 from usbmux.mux.session import MAX_TEXT_LENGTH
 from usbmux.mux.stray_resets import MAX_STRAY_RESETS
 
@@ -159,19 +159,40 @@ def test_other_protocol_is_ignored(wire: Wire, protocol: int) -> None:
     wire.expect_event(PacketIgnored(f"protocol {protocol}, 3 bytes of payload"))
 
 
-def test_tcp_packet_cut_short_is_ignored(wire: Wire, established: TcpConnection) -> None:
-    wire.inject_packet(TCP, bytes(19))
-    wire.expect_event(PacketIgnored("TCP header cut short at 19 bytes"))
-    wire.inject_packet(TCP, b"")
-    wire.expect_event(PacketIgnored("TCP header cut short at 0 bytes"))
+def unreadable(
+    wire: Wire, *, length: int | None = None, offset: int = 5, source: int = PHONE_PORT, destination: int = 1
+) -> bytes:
+    """A TCP packet of the phone whose header is cut short or has another data offset."""
+    data = bytearray(Segment(source, destination, FIRST, 1, Flags.ACK, 65536, b"data").encode())
+    data[12] = offset << 4
+    return wire.packet(TCP, bytes(data[:length]))
 
 
-def test_tcp_packet_with_options_is_ignored(wire: Wire, established: TcpConnection) -> None:
-    header = bytearray(wire.segment(payload=b"data")[16:])
-    wire.phone_tx_seq -= 1  # that packet is not sent
-    header[12] = 0x60
-    wire.inject_packet(TCP, bytes(header))
-    wire.expect_event(PacketIgnored("TCP header with data offset 6"))
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        ({"offset": 6}, "TCP header with data offset 6"),
+        ({"offset": 4}, "TCP header with data offset 4"),
+        ({"length": 19}, "TCP header cut short at 19 bytes"),
+        ({"length": 4}, "TCP header cut short at 4 bytes"),
+    ],
+    ids=str,
+)
+def test_established_header_is_unreadable_is_reset(
+    wire: Wire, established: TcpConnection, header: dict[str, int], text: str
+) -> None:
+    wire.inject_data(unreadable(wire, **header))
+    wire.expect_violation(established, text)
+
+
+@pytest.mark.parametrize("ports", [{"source": 22}, {"destination": 2}, {"length": 3}, {"length": 0}], ids=str)
+def test_header_of_no_connection_is_unreadable_is_ignored(
+    wire: Wire, established: TcpConnection, ports: dict[str, int]
+) -> None:
+    wire.inject_data(unreadable(wire, offset=6, **ports))
+    expect_ignored(wire, "TCP header")
+    wire.inject(payload=b"fine")
+    wire.expect_data(established, b"fine")
 
 
 @pytest.mark.parametrize(
