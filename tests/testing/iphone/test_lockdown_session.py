@@ -100,6 +100,12 @@ def test_get_value_without_session_tells_only_what_pairing_needs(host: Host) -> 
     assert host.properties("GetValue", Domain=BATTERY) == {"Domain": BATTERY, "Value": {}}
 
 
+def test_get_value_without_session_what_is_not_there_is_missing(host: Host) -> None:
+    assert host.error("GetValue", Key="unknown") == "MissingValue"
+    assert host.error("GetValue", Key="unknown", Domain=BATTERY) == "MissingValue"
+    assert host.error("GetValue", Key="unknown", Domain="unknown") == "MissingValue"
+
+
 def test_get_value_in_session_tells_everything(trusted: Host) -> None:
     assert trusted.properties("GetValue")["Value"] == {"ProductVersion": "16.7.2", "SerialNumber": "F1"}
     assert trusted.properties("GetValue", Domain=BATTERY) == {"Domain": BATTERY, "Value": {"HasBattery": True}}

@@ -150,10 +150,10 @@ class LockdownSession:
         if key is None:
             seen = {name: value for name, value in values.items() if may_read(name, domain, in_session=in_session)}
             return Answer({**echo, "Value": seen})
-        if not may_read(key, domain, in_session=in_session):
-            raise _RefusedError(LockdownError.GET_PROHIBITED)
         if key not in values:
             raise _RefusedError(LockdownError.MISSING_VALUE)
+        if not may_read(key, domain, in_session=in_session):
+            raise _RefusedError(LockdownError.GET_PROHIBITED)
         return Answer({**echo, "Value": values[key]})
 
     def _set_value(self, request: Mapping[object, object]) -> Answer:
