@@ -1,5 +1,7 @@
 """Values, and who may read and change them."""
 
+from typing import Final
+
 import pytest
 
 from usbmux.testing.iphone.access import may_change, may_read
@@ -50,9 +52,23 @@ def test_clock_that_is_set_goes_on_from_there() -> None:
     assert values.value("TimeIntervalSince1970") == 5001.0
 
 
-def test_access_without_session_is_to_what_pairing_needs() -> None:
-    readable = ("ProductVersion", "DeviceClass", "DevicePublicKey", "WiFiAddress", "UniqueDeviceID", "UniqueChipID")
-    assert all(may_read(key, None, in_session=False) for key in readable)
+NEEDED_WITHOUT_SESSION: Final = (
+    "BuildVersion",
+    "DeviceClass",
+    "DeviceName",
+    "DevicePublicKey",
+    "ProductName",
+    "ProductType",
+    "ProductVersion",
+    "TimeIntervalSince1970",
+    "UniqueChipID",
+    "UniqueDeviceID",
+    "WiFiAddress",
+)
+
+
+def test_access_without_session_is_to_what_clients_need() -> None:
+    assert all(may_read(key, None, in_session=False) for key in NEEDED_WITHOUT_SESSION)
     assert not any(may_read(key, None, in_session=False) for key in ("SerialNumber", "PhoneNumber"))
     assert not may_read("ProductVersion", "com.apple.mobile.battery", in_session=False)
     assert may_change("UntrustedHostBUID", None, in_session=False)

@@ -7,8 +7,8 @@ from usbmux.testing.iphone.values import Domain
 UNTRUSTED_HOST_KEY: Final = "UntrustedHostBUID"
 """How a host that is not paired yet says who it is."""
 
-# What the host needs to know before somebody has trusted it: to choose TLS, to make the certificates and to name the
-# phone on its screen. Nothing that tells one owner from another besides the name and the UDID.
+# What the host needs to know before somebody has trusted it: to choose TLS, to make the certificates, to name the
+# phone on its screen, and what time it has. Nothing that tells one owner from another besides the name and the UDID.
 _KEYS_WITHOUT_SESSION: Final = frozenset(
     {
         "BasebandVersion",
@@ -31,6 +31,7 @@ _KEYS_WITHOUT_SESSION: Final = frozenset(
         "ProtocolVersion",
         "SupportedDeviceFamilies",
         "TelephonyCapability",
+        "TimeIntervalSince1970",
         "UniqueChipID",
         "UniqueDeviceID",
         "WiFiAddress",
