@@ -45,7 +45,7 @@ async def test_stream_ended_every_line_about_it_and_its_phone_has_the_udid_as_a_
     harness = await serve(SimulatedPhone(UDID, ports={7: echo}))
     client = await harness.stream(7)
     client.close()
-    await until(lambda: "finished" in caplog.text)
+    await until(lambda: "finished; 0 bytes to the phone, 0 from it" in caplog.text)
     about = [record for record in caplog.records if record.name in ("usbmux.daemon.device", "usbmux.daemon.stream")]
     assert len(about) == 2
     assert {getattr(record, "udid", None) for record in about} == {UDID}

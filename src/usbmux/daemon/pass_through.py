@@ -341,8 +341,8 @@ class PassThrough:
         level = logging.WARNING if cause is CloseCause.VIOLATED else logging.INFO
         if logger.isEnabledFor(level):
             counts = f"{self.bytes_to_phone} bytes to the phone, {self.bytes_from_phone} from it"
-            fields = {"udid": self.udid}
-            logger.log(level, "%s: %s %s; %s", self._stream, cause.name.lower(), text, counts, extra=fields)
+            why = f"{cause.name.lower()} {text}".rstrip()
+            logger.log(level, "%s: %s; %s", self._stream, why, counts, extra={"udid": self.udid})
 
     def _end(self) -> None:
         if self._ended:
