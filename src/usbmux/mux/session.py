@@ -380,7 +380,7 @@ class MuxSession:
             if connection is None or connection.remote_port != remote_port:
                 self._emit(PacketIgnored(str(error)))
                 return
-            connection.abort(CloseCause.VIOLATED, str(error))  # what it was sent with it is lost (T1)
+            connection.abort(CloseCause.VIOLATED, str(error))  # the data that came with it is lost (T1)
             self._plan(connection)
             return
         connection = self._connections.get(segment.destination_port)
