@@ -219,6 +219,8 @@ async def test_socket_of_the_service_manager_is_used_by_its_name_and_number(daem
         (["--tls-key", "k", "0:22"], "TLS needs --tls-certificate, --tls-key and --tls-client-ca"),
         (["--json", "--", "-:22"], "go with one pair and one phone, and with no other output"),
         (["-u", "A", "-u", "B", "2200:22"], "2 phones need 2 local ports each"),
+        (["-u", "", "0:22"], "the UDID of the phone is empty"),
+        (["-u", "", "--", "-:22"], "the UDID of the phone is empty"),
         (["-u", "A*", "2200:22"], "need a range of local ports"),
         ([], "Missing argument"),
     ],

@@ -51,6 +51,7 @@ def test_parse_variable_chooses_the_phone_unless_an_option_does(monkeypatch: pyt
     [
         [],
         ["-l", "a..b", "22"],
+        ["-u", "", "22"],
         ["22:b"],
         ["0:22"],
         ["-b", "0", "22"],

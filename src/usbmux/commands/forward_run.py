@@ -43,6 +43,8 @@ def forward(run: ForwardRun) -> int:
         AddressError: A pair is wrong, or they do not go together.
         UsbmuxError, OSError: See `run_forwarding`.
     """
+    if "" in run.udids:  # a variable that is not set, and nobody's beginning
+        raise AddressError("the UDID of the phone is empty")
     pairs = [ForwardPair.parse(pair) for pair in run.pairs]
     if any(isinstance(pair.local, Stdio) for pair in pairs):
         return _forward_stdio(run, pairs)

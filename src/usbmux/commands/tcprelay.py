@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "-u",
         "--udid",
+        type=_udid,
         default=os.environ.get("USBMUX_UDID") or None,
         help="the phone: its UDID, a unique beginning of it, or its port (default: USBMUX_UDID, or the only phone)",
     )
@@ -131,6 +132,12 @@ def _mapping(text: str) -> PortMapping:
         return PortMapping.parse_remote_local(text)
     except AddressError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _udid(text: str) -> str:
+    if not text:  # a variable that is not set, and nobody's beginning
+        raise argparse.ArgumentTypeError("the UDID of the phone is empty")
+    return text
 
 
 def _host(text: str) -> str:
