@@ -174,17 +174,17 @@ async def test_early_bytes_look_like_requests_they_are_not_read_as_such(serve: S
     await harness.quiet()
 
 
-async def test_connecting_phone_is_unplugged_connect_is_answered_2(serve: Serve) -> None:
+async def test_connecting_phone_is_unplugged_connect_is_answered_2_and_the_phone_not_listed(serve: Serve) -> None:
     phone = SimulatedPhone(UDID, options=PhoneOptions(answer_syn=False))
     harness = await serve(phone)
     await harness.attached()
     client = await harness.client()
-    await client.send(connect_request(1, 7) + connect_request(1, 7))
+    await client.send(connect_request(1, 7) + connect_request(1, 7) + encode({"MessageType": "ListDevices"}))
     await turns(20)
     harness.bus.unplug(phone)
     await client.expect_result(2)
-    version, message, _tag, _payload = await client.receive_frame()  # the other one crossed the unplugging
-    assert (version, message) == (1, 8)
+    await client.expect_result(2)
+    assert await client.receive_properties(1) == {"DeviceList": []}
     await harness.quiet()
 
 

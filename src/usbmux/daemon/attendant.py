@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usbmux.admin.message import PhoneStatus
@@ -154,8 +155,9 @@ class DeviceAttendant:
         device_id: int | None = None
         try:
             link.start()
-            if await link.ready:
+            if await link.ready and not link.ended.done():
                 device_id = self._registry.attach(link).device_id
+                link.detach = partial(self._registry.detach, device_id)
                 life.attached(device_id, self._counts.phone_attached(pipe.info.serial_number, self._loop.time()))
                 fields = {"udid": pipe.info.serial_number, "device": device_id}
                 where = (pipe.info.serial_number, device_id, candidate.name)
@@ -168,10 +170,8 @@ class DeviceAttendant:
             return reason, link.is_gone
         finally:
             link.shut_down("usbmuxd ends the link")
-            if device_id is not None:
-                if self._preflight is not None:
-                    self._preflight.phone_detached(device_id)
-                self._registry.detach(device_id)
+            if device_id is not None and self._preflight is not None:
+                self._preflight.phone_detached(device_id)
             life.closing()
             try:
                 await link.wait_sent(_LAST_PACKETS_S)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, assert_never
 
 from usbmux.admin.message import ConnectionState, ConnectionStatus
@@ -209,6 +209,8 @@ class DeviceLink:
         """Resolves to whether the handshake succeeded."""
         self.ended: Final[asyncio.Future[str]] = loop.create_future()
         """Resolves to why the link ended."""
+        self.detach: Callable[[], None] | None = None
+        """Called when the link ends. If it is lost, its connections hear of it later: clients ask again at once."""
         self.is_gone = False
         """Whether it ended because the phone left the bus."""
         self.pipe: Final = pipe
@@ -382,6 +384,9 @@ class DeviceLink:
             self.ready.set_result(False)
         if not self.ended.done():
             self.ended.set_result(reason)
+        detach, self.detach = self.detach, None
+        if detach is not None:
+            detach()
 
     def _wait_no_more(self) -> None:
         all_sent, self._all_sent = self._all_sent, None

@@ -49,7 +49,7 @@ class ResynchronisationBegun:
 
 @frozen
 class SessionFailed:
-    """The link cannot be used any more. All connections were reported closed before this."""
+    """The link cannot be used any more. All connections are reported closed behind this."""
 
     reason: str
 

@@ -212,14 +212,14 @@ class MuxSession:
         self._plan(connection)
 
     def fail(self, reason: str, now: float) -> None:
-        """The link is lost: end every connection and report `SessionFailed`. Idempotent."""
+        """The link is lost: report `SessionFailed`, then the end of every connection. Idempotent."""
         self._now = now
         if self.state is _FAILED:
             return
         self._set_state(SessionState.FAILED)
         self._is_ordinary = False
-        self._lose_connections(reason)
         self._emit(SessionFailed(reason))
+        self._lose_connections(reason)
 
     # Inside: state and bookkeeping.
 

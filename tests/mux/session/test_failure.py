@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOST_FRAMING = "00 00 00 06 00 00 00 0f"
 
 
-def test_ready_fail_closes_every_connection_before_it_is_reported(wire: Wire) -> None:
+def test_ready_fail_is_reported_before_it_closes_every_connection(wire: Wire) -> None:
     open_one, half_closed, draining = wire.establish(1), wire.establish(2), wire.establish(3)
     syn_sent, syn_due = wire.connect(4), wire.session.connect(5, wire.now)
     wire.shutdown_write(half_closed)
@@ -35,10 +35,10 @@ def test_ready_fail_closes_every_connection_before_it_is_reported(wire: Wire) ->
     wire.close(draining)
     wire.send(open_one, b"unsent")
     wire.session.fail("unplugged", wire.now)
+    wire.expect_event(SessionFailed("unplugged"))
     for connection in (open_one, half_closed, draining, syn_sent, syn_due):
         wire.expect_event(ConnectionClosed(connection, CloseCause.LOST, "unplugged"))
         assert connection.state is TcpState.CLOSED
-    wire.expect_event(SessionFailed("unplugged"))
     assert wire.session.deadline is None
 
 
@@ -191,8 +191,8 @@ def test_ready_phone_that_does_not_count_is_let_be(make_wire: MakesWire) -> None
 def test_failed_nothing_is_sent_and_nothing_is_heard(wire: Wire, established: TcpConnection) -> None:
     wire.send(established, b"data")
     wire.session.fail("unplugged", wire.now)
-    wire.expect_event(ConnectionClosed(established, CloseCause.LOST, "unplugged"))
     wire.expect_event(SessionFailed("unplugged"))
+    wire.expect_event(ConnectionClosed(established, CloseCause.LOST, "unplugged"))
     wire.inject(payload=b"data")
     wire.close(established)
     wire.abort(established, "late")
@@ -219,8 +219,8 @@ def test_failed_connect_is_refused(wire: Wire) -> None:
 
 def test_failed_send_is_refused(wire: Wire, established: TcpConnection) -> None:
     wire.session.fail("unplugged", wire.now)
-    wire.expect_event(ConnectionClosed(established, CloseCause.LOST, "unplugged"))
     wire.expect_event(SessionFailed("unplugged"))
+    wire.expect_event(ConnectionClosed(established, CloseCause.LOST, "unplugged"))
     assert established.send_room == 0
     with pytest.raises(LocalProtocolError, match="1 > 62078 CLOSED: 1 bytes do not fit into send room 0"):
         wire.send(established, b"x")
