@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import plistlib
 from collections import Counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -63,14 +64,19 @@ async def test_many_requests_come_at_once_they_are_answered_few_a_turn(
         assert await client.receive_properties(tag) == {"DeviceList": []}
 
 
-async def test_listeners_say_all_they_can_list_listeners_is_answered_with_a_bound(serve: Serve) -> None:
+@pytest.mark.parametrize("name", ["", LONGEST])
+async def test_many_listeners_list_listeners_is_answered_with_a_bound(serve: Serve, name: str) -> None:
     harness = await serve()
-    said: Properties = {"MessageType": "Listen", "ProgName": LONGEST, "BundleID": LONGEST}
+    said: Properties = {"MessageType": "Listen", "ProgName": name, "BundleID": name}
     for _ in range(MAX_LISTED + 10):
         await (await harness.client()).request(said)
-    reply = await (await harness.client()).request({"MessageType": "ListListeners"})
-    listed = cast("list[Properties]", reply["ListenerList"])
-    assert [str(entry["ID String"]).split("-")[0] for entry in listed] == [str(1 + n) for n in range(MAX_LISTED)]
+    client = await harness.client()
+    await client.send(encode({"MessageType": "ListListeners"}))
+    *_header, payload = await client.receive_frame()
+    listed = plistlib.loads(payload)["ListenerList"]
+    assert len(payload) < 128 * 1024
+    assert len(listed) == MAX_LISTED if not name else len(payload) > 100 * 1024
+    assert [entry["ID String"].split("-")[0] for entry in listed] == [str(1 + n) for n in range(len(listed))]
 
 
 @pytest.mark.parametrize(

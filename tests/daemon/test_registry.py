@@ -2,10 +2,21 @@ from __future__ import annotations
 
 from typing import cast
 
-from usbmux.control.message import Attached, ClientIdentity, Detached, ListenerRecord, Notification, Paired
+import pytest
+
+from usbmux.control.message import (
+    Attached,
+    ClientIdentity,
+    Detached,
+    ListenerList,
+    ListenerRecord,
+    Notification,
+    Paired,
+)
+from usbmux.control.plist_codec import encode
 from usbmux.daemon.device_link import DeviceLink
 from usbmux.daemon.policy import WHOLE_VIEW, Permission, View
-from usbmux.daemon.registry import DeviceRegistry
+from usbmux.daemon.registry import MAX_LISTED, DeviceRegistry
 from usbmux.usb.pipe import UsbDeviceInfo
 
 UDID = "00008030-001A2B3C4D5E6F01"
@@ -107,6 +118,18 @@ def test_listeners_are_named_by_their_own_number_and_program() -> None:
         ListenerRecord("3-program3", ClientIdentity(program="program3")),
         ListenerRecord("8-program8", ClientIdentity(program="program8")),
     )
+
+
+@pytest.mark.parametrize("name", ["p" * 255, "&" * 255, "<" * 255, "\U0001f4f1" * 255])
+def test_listeners_say_all_they_can_their_list_stays_below_128_kib(name: str) -> None:
+    registry = DeviceRegistry()
+    for number in range(1, MAX_LISTED + 2):
+        listener = Listener(number, registry)
+        listener.identity = ClientIdentity(program=name, bundle_id=name, library_version=2**32, connection_type=2**32)
+        registry.subscribe(listener)
+    listed = registry.listeners()
+    assert [record.id_string for record in listed] == [f"{number}-{name}" for number in range(1, len(listed) + 1)]
+    assert 100 * 1024 < len(encode(ListenerList(listed))) < 128 * 1024 - 16
 
 
 OTHER_UDID = "00008101-000E4D4E3CD2001E"

@@ -19,6 +19,10 @@ from usbmux.values import frozen
 
 MAX_LISTED: Final = 128
 """Of so many listeners a client is told: what they say of themselves must neither fill its reply nor take long."""
+MAX_LIST_LENGTH: Final = 126 * 1024
+"""And of no more than fit into so many bytes: some clients read no reply of 128 KiB or more (C6)."""
+_LONGEST_ENTRY: Final = 336
+"""Of an entry in XML without its texts, in bytes."""
 
 
 class Subscriber(Protocol):
@@ -120,12 +124,23 @@ class DeviceRegistry:
         Who does not see everything gets to know only of its like.
         """
         shown = (client for client in self._subscribers.values() if view.is_whole or client.view == view)
-        return tuple(
-            ListenerRecord(f"{client.number}-{client.identity.program}", client.identity)
-            for client in islice(shown, MAX_LISTED)
-        )
+        listed: list[ListenerRecord] = []
+        room = MAX_LIST_LENGTH
+        for client in islice(shown, MAX_LISTED):
+            record = ListenerRecord(f"{client.number}-{client.identity.program}", client.identity)
+            room -= _length_in_list(record)
+            if room < 0:
+                break
+            listed.append(record)
+        return tuple(listed)
 
     def _tell(self, record: DeviceRecord, message: Notification) -> None:
         for subscriber in list(self._subscribers.values()):
             if subscriber.view.shows(record.serial_number):
                 subscriber.notify(message)
+
+
+def _length_in_list(record: ListenerRecord) -> int:
+    """At most so many bytes of the reply."""
+    text = record.id_string + record.identity.program + record.identity.bundle_id
+    return _LONGEST_ENTRY + len(text.encode()) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
