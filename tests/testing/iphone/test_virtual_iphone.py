@@ -11,6 +11,7 @@ from usbmux import Client, PortRefusedError
 from usbmux.testing import RunningDaemon, echo
 from usbmux.testing.iphone import DeviceKey, Identity, ServiceFaults, TlsOptions, Trust, VirtualIPhone, usual_services
 from usbmux.testing.iphone.byte_stream import ByteStream
+from usbmux.testing.iphone.certificates import shared_key
 from usbmux.testing.iphone.lockdown_session import LOCKDOWN_PORT
 from usbmux.testing.iphone.services.context import ServiceContext
 from usbmux.testing.iphone.virtual_iphone import REQUEST_PAIR
@@ -157,6 +158,14 @@ def test_pair_with_certificates_for_another_phone_is_refused(bench: Bench) -> No
         assert lockdown.request("Pair", PairRecord=record)["Error"] == "InvalidPairRecord"
         assert lockdown.request("Pair", PairRecord={**record, "RootCertificate": b"x"})["Error"] == "InvalidPairRecord"
     assert bench.phone.hosts.host_ids == ()
+
+
+@pytest.mark.parametrize("name", ["DeviceCertificate", "HostCertificate"])
+def test_pair_with_a_certificate_that_another_root_has_issued_is_refused(bench: Bench, name: str) -> None:
+    own, others = (TestHost(each).pair_record(shared_key().public_pem) for each in ("host", "another"))
+    with bench.dial() as lockdown:
+        assert lockdown.request("Pair", PairRecord={**own, name: others[name]})["Error"] == "InvalidPairRecord"
+        assert "EscrowBag" in lockdown.request("Pair", PairRecord=own)
 
 
 def test_pair_of_several_hosts_each_has_its_session(bench: Bench) -> None:

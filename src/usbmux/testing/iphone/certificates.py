@@ -1,13 +1,15 @@
 """The phone's private key, and certificates for it."""
 
 import datetime
+import warnings
 from functools import cache
 from typing import Final
 
 try:
     from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "a virtual iPhone needs the package cryptography: pip install 'usbmux[testing]'", name=error.name
@@ -49,3 +51,22 @@ class DeviceKey:
 def shared_key() -> DeviceKey:
     """The key of every phone of this process that was not given its own: making one takes a tenth of a second."""
     return DeviceKey()
+
+
+def is_issued_by(certificate: bytes, issuer: bytes) -> bool:
+    """Whether a certificate was signed with the key of another one; both DER."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the serial number, which is 0 in what many hosts make
+        try:
+            issued, issuing = map(x509.load_der_x509_certificate, (certificate, issuer))
+        except ValueError:
+            return True  # OpenSSL reads it, and what this package thinks of its form is not the phone's business
+    key, algorithm = issuing.public_key(), issued.signature_hash_algorithm
+    if not isinstance(key, rsa.RSAPublicKey) or algorithm is None:
+        return False
+    try:
+        # Not by the package's own call, which refuses SHA-1, with which many hosts sign.
+        key.verify(issued.signature, issued.tbs_certificate_bytes, padding.PKCS1v15(), algorithm)
+    except InvalidSignature:
+        return False
+    return True

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from usbmux.errors import RemoteProtocolError
-from usbmux.testing.iphone.certificates import DeviceKey
+from usbmux.testing.iphone.certificates import DeviceKey, is_issued_by
 from usbmux.testing.iphone.faults import TlsOptions
 from usbmux.testing.iphone.hosts import HostRecord
 
@@ -44,6 +44,18 @@ def server_context(record: HostRecord, key: DeviceKey, options: TlsOptions) -> s
 def is_of_host(certificate: bytes | None, record: HostRecord) -> bool:
     """Whether a certificate that was presented (DER) is one of the two that a host may present."""
     return certificate in (_der(record.host_certificate), _der(record.root_certificate))
+
+
+def check_issuer(record: HostRecord) -> None:
+    """Find out whether what a host says of itself and of the phone comes from its root.
+
+    Raises:
+        RemoteProtocolError: Something else has signed one of its certificates.
+    """
+    root = _der(record.root_certificate)
+    for name, certificate in (("device", record.device_certificate), ("host", record.host_certificate)):
+        if not is_issued_by(_der(certificate), root):
+            raise RemoteProtocolError(f"a pair record whose {name} certificate its root has not issued")
 
 
 def _trust_host(context: ssl.SSLContext, record: HostRecord) -> None:

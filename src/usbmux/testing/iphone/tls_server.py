@@ -9,7 +9,7 @@ from usbmux.testing.iphone.byte_stream import ByteStream
 from usbmux.testing.iphone.certificates import DeviceKey
 from usbmux.testing.iphone.faults import TlsOptions
 from usbmux.testing.iphone.hosts import HostRecord
-from usbmux.testing.iphone.tls_context import is_of_host, server_context
+from usbmux.testing.iphone.tls_context import check_issuer, is_of_host, server_context
 from usbmux.testing.iphone.tls_stream import TlsStream
 
 _cached_context: Final = lru_cache(maxsize=128)(server_context)
@@ -31,9 +31,10 @@ class TlsServer:
         """Find out whether connections with that host will be possible.
 
         Raises:
-            RemoteProtocolError: The certificates cannot be used, or are for another phone.
+            RemoteProtocolError: The certificates cannot be used, are for another phone, or not from the host's root.
         """
         _cached_context(record, self._key, TlsOptions())
+        check_issuer(record)
 
     async def accept(self, stream: ByteStream, record: HostRecord) -> TlsStream:
         """Do the handshake with the host of `record`, and nobody else.
