@@ -22,7 +22,9 @@ from usbmux.testing.iphone import Framing, Identity, LockdownFaults, ServiceFaul
 if TYPE_CHECKING:
     from tests.daemon.conftest import Serve
     from tests.daemon.harness import Harness
+    from usbmux.testing.iphone import HostRecord
     from usbmux.testing.iphone.byte_stream import ByteStream
+    from usbmux.testing.iphone.lockdown_error import LockdownError
     from usbmux.testing.iphone.services.context import ServiceContext
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -363,4 +365,19 @@ async def test_records_cannot_be_read_is_told(serve: Serve, caplog: pytest.LogCa
     preflight = await begun(harness)
     assert "ReadPairRecord failed" in await settled(caplog)
     assert f"{UDID}: pair records: " in caplog.text
+    await preflight.close()
+
+
+async def test_record_cannot_be_saved_the_phone_forgets_it_too(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    phone = iphone()
+    harness = await serve(phone.device)
+    preflight = await begun(harness)
+
+    def pair(record: HostRecord) -> bytes | LockdownError:
+        (harness.directory / "lockdown" / f"{UDID}.plist").mkdir()
+        return VirtualIPhone.pair(phone, record)
+
+    phone.pair = pair  # type: ignore[method-assign]
+    assert "SavePairRecord failed" in await settled(caplog)
+    assert phone.hosts.host_ids == ()
     await preflight.close()

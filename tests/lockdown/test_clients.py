@@ -17,6 +17,7 @@ from usbmux.errors import (
     PhoneLockedError,
     PortRefusedError,
     RemoteProtocolError,
+    RequestError,
     RequestTimeoutError,
     TrustDeniedError,
     TrustPendingError,
@@ -81,6 +82,14 @@ def test_pairing_is_kept_with_the_daemon_and_holds(dial: Dials) -> None:
     assert record.wifi_mac_address == phone.values.value("WiFiAddress")
     assert record.escrow_bag
     subject.call(lambda lockdown: lockdown.validate())
+
+
+def test_pairing_that_the_daemon_cannot_keep_is_forgotten_by_the_phone_too(dial: Dials) -> None:
+    phone = VirtualIPhone(Identity(udid="under which no record is kept"))
+    subject = dial(phone)
+    with pytest.raises(RequestError, match="SavePairRecord"):
+        subject.call(lambda lockdown: lockdown.pair())
+    assert phone.hosts.host_ids == ()
 
 
 @pytest.mark.parametrize("address", ["\1", "x" * 70_000, 5], ids=["unprintable", "long", "number"])

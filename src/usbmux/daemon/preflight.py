@@ -151,7 +151,7 @@ class _Conversation:
         if paired is None:
             paired = await self._propose_when_asked(phone, record, kept)
         if paired is not None:
-            await self._route.save_pair_record(paired.to_bytes())
+            await phone.keep(paired)
             self._log.info("%s: is paired now", self._udid)
 
     async def _propose(self, phone: AsyncLockdownClient, record: PairRecord) -> PairRecord | None:

@@ -7,7 +7,15 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from usbmux.errors import LockdownError, NotPairedError, PhoneLockedError, RequestTimeoutError, TrustPendingError
+from usbmux.errors import (
+    LockdownError,
+    NotPairedError,
+    PhoneLockedError,
+    RequestError,
+    RequestTimeoutError,
+    TrustPendingError,
+    UsbmuxError,
+)
 from usbmux.lockdown import operations
 from usbmux.lockdown.aio_stream import AsyncStream
 from usbmux.lockdown.operations import INSECURE_PROXY, LOCKDOWN_PORT, Operation
@@ -117,8 +125,21 @@ class AsyncLockdownClient:
             if wait_s <= 0:
                 raise
             paired = await self._pair_when_asked(record, wait_s)
-        await self._route.save_pair_record(paired.to_bytes())
+        await self.keep(paired)
         return paired
+
+    async def keep(self, paired: PairRecord) -> None:
+        """Give a record that the phone has agreed to into the daemon's keeping.
+
+        Raises:
+            RequestError: The daemon cannot keep it; the phone was asked to forget it, for nobody would have its keys.
+        """
+        try:
+            await self._route.save_pair_record(paired.to_bytes())
+        except RequestError:
+            with suppress(UsbmuxError):
+                await self.run(operations.unpair(paired))
+            raise
 
     async def validate(self) -> None:
         """Find out whether the pair record that the daemon keeps still holds, with a session on a new connection.
