@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from usbmux.errors import DeviceNotFoundError
 from usbmux.lockdown.aio import AsyncLockdownClient
 from usbmux.lockdown.aio_stream import SocketStream
 
@@ -22,15 +24,20 @@ class AsyncClientRoute:
 
     def __init__(self, client: AsyncClient, device: Device | str | None) -> None:
         self._client = client
-        self._device = device
+        self._wanted = device if isinstance(device, str) else None
+        # Not its device id: it has another one each time that it comes, and another phone may have it after a restart
+        # of the daemon.
+        self._udid = None if device is None or isinstance(device, str) else device.udid
 
     async def udid(self) -> str:
         """See `Route`."""
-        return (await self._found()).udid
+        if self._udid is None:
+            self._udid = (await self._client.device(self._wanted)).udid
+        return self._udid
 
     async def connect(self, port: int) -> SocketStream:
         """See `Route`."""
-        return SocketStream(await self._client.connect_socket(await self._found(), port))
+        return SocketStream(await self._client.connect_socket(await self.udid(), port))
 
     async def buid(self) -> str:
         """See `Route`."""
@@ -38,21 +45,19 @@ class AsyncClientRoute:
 
     async def read_pair_record(self) -> bytes:
         """See `Route`."""
-        return await self._client.read_pair_record((await self._found()).udid)
+        return await self._client.read_pair_record(await self.udid())
 
     async def save_pair_record(self, data: bytes) -> None:
         """See `Route`."""
-        device = await self._found()
-        await self._client.save_pair_record(device.udid, data, device_id=device.device_id)
+        udid = await self.udid()
+        device_id = None
+        with suppress(DeviceNotFoundError):  # unplugged meanwhile; the record holds all the same
+            device_id = (await self._client.device(udid)).device_id
+        await self._client.save_pair_record(udid, data, device_id=device_id)
 
     async def delete_pair_record(self) -> None:
         """See `Route`."""
-        await self._client.delete_pair_record((await self._found()).udid)
-
-    async def _found(self) -> Device:
-        if self._device is None or isinstance(self._device, str):
-            self._device = await self._client.device(self._device)
-        return self._device
+        await self._client.delete_pair_record(await self.udid())
 
 
 def lockdown_client(client: AsyncClient, device: Device | str | None, timeout_s: float | None) -> AsyncLockdownClient:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from usbmux.errors import DeviceNotFoundError
 from usbmux.lockdown.blocking import LockdownClient
 
 if TYPE_CHECKING:
@@ -23,15 +25,20 @@ class ClientRoute:
 
     def __init__(self, client: Client, device: Device | str | None) -> None:
         self._client = client
-        self._device = device
+        self._wanted = device if isinstance(device, str) else None
+        # Not its device id: it has another one each time that it comes, and another phone may have it after a restart
+        # of the daemon.
+        self._udid = None if device is None or isinstance(device, str) else device.udid
 
     def udid(self) -> str:
         """See `Route`."""
-        return self._found().udid
+        if self._udid is None:
+            self._udid = self._client.device(self._wanted).udid
+        return self._udid
 
     def connect(self, port: int) -> socket.socket:
         """See `Route`."""
-        return self._client.connect(self._found(), port)
+        return self._client.connect(self.udid(), port)
 
     def buid(self) -> str:
         """See `Route`."""
@@ -39,21 +46,19 @@ class ClientRoute:
 
     def read_pair_record(self) -> bytes:
         """See `Route`."""
-        return self._client.read_pair_record(self._found().udid)
+        return self._client.read_pair_record(self.udid())
 
     def save_pair_record(self, data: bytes) -> None:
         """See `Route`."""
-        device = self._found()
-        self._client.save_pair_record(device.udid, data, device_id=device.device_id)
+        udid = self.udid()
+        device_id = None
+        with suppress(DeviceNotFoundError):  # unplugged meanwhile; the record holds all the same
+            device_id = self._client.device(udid).device_id
+        self._client.save_pair_record(udid, data, device_id=device_id)
 
     def delete_pair_record(self) -> None:
         """See `Route`."""
-        self._client.delete_pair_record(self._found().udid)
-
-    def _found(self) -> Device:
-        if self._device is None or isinstance(self._device, str):
-            self._device = self._client.device(self._device)
-        return self._device
+        self._client.delete_pair_record(self.udid())
 
 
 def lockdown_client(client: Client, device: Device | str | None, timeout_s: float | None) -> LockdownClient:

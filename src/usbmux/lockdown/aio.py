@@ -36,10 +36,10 @@ class AsyncLockdownClient:
     """Asks a phone about itself, pairs with it and starts its services. Made by `AsyncClient.lockdown`.
 
     One connection, made when it is first needed and closed by leaving the context; after an error that ends it, the
-    next call makes another one, without session. What several tasks ask at the same time is asked one after the other.
-    Every call may raise
-    `LockdownError` if the phone refuses, `DeviceResetError`, `RequestTimeoutError`, `RemoteProtocolError`, and what
-    `AsyncClient.connect` raises.
+    next call makes another one, without session, also to a phone that was plugged in again meanwhile. What several
+    tasks ask at the same time is asked one after the other. Every call may raise `LockdownError` if the phone
+    refuses, `DeviceResetError`, `RequestTimeoutError`, `RemoteProtocolError`, and what `AsyncClient.connect`
+    raises.
 
     Args:
         route: The way to the phone.

@@ -35,9 +35,9 @@ class LockdownClient:
     """Asks a phone about itself, pairs with it and starts its services. Made by `Client.lockdown`; for one thread.
 
     One connection, made when it is first needed and closed by leaving the context; after an error that ends it, the
-    next call makes another one, without session. Every call may raise
-    `LockdownError` if the phone refuses, `DeviceResetError`, `RequestTimeoutError`, `RemoteProtocolError`, and what
-    `Client.connect` raises.
+    next call makes another one, without session, also to a phone that was plugged in again meanwhile. Every call
+    may raise `LockdownError` if the phone refuses, `DeviceResetError`, `RequestTimeoutError`,
+    `RemoteProtocolError`, and what `Client.connect` raises.
 
     Args:
         route: The way to the phone.
