@@ -208,6 +208,14 @@ def test_start_session_refused_leaves_the_connection_as_it_was(host: Host) -> No
     assert host.session.host is None
 
 
+@pytest.mark.parametrize("buid", ["other", "", 7, b"BUID"])
+def test_start_session_of_another_computer_is_refused(host: Host, buid: object) -> None:
+    host.request("Pair", PairRecord=RECORD)
+    assert host.error("StartSession", HostID="HOST", SystemBUID=buid) == "InvalidHostID"
+    assert host.session.state is SessionState.ANYBODY
+    assert host.request("StartSession", HostID="HOST", SystemBUID="BUID").then is Then.TLS_BEGINS
+
+
 def test_start_session_twice_is_refused(trusted: Host) -> None:
     assert trusted.error("StartSession", HostID="HOST") == "SessionActive"
 
@@ -283,7 +291,17 @@ REQUESTS = st.fixed_dictionaries(
     {"Request": VALUES | st.sampled_from(sorted(LockdownSession(Phone())._handlers))},
     optional={
         key: VALUES
-        for key in ("Key", "Domain", "Value", "PairRecord", "HostID", "SessionID", "Service", "ProtocolVersion")
+        for key in (
+            "Key",
+            "Domain",
+            "Value",
+            "PairRecord",
+            "HostID",
+            "SystemBUID",
+            "SessionID",
+            "Service",
+            "ProtocolVersion",
+        )
     },
 )
 

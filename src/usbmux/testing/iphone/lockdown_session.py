@@ -211,7 +211,8 @@ class LockdownSession:
         if self._state is SessionState.TRUSTED:
             raise _RefusedError(LockdownError.SESSION_ACTIVE)
         host = self._phone.hosts.find(_required(request, "HostID", LockdownError.MISSING_HOST_ID))
-        if host is None:
+        # It may be left out, but who names a computer names the one that has paired.
+        if host is None or request.get("SystemBUID", host.system_buid) != host.system_buid:
             raise _RefusedError(LockdownError.INVALID_HOST_ID)
         self._host = host
         self._session_id = str(uuid.uuid4()).upper()
