@@ -224,3 +224,39 @@ async def test_wait_that_is_cancelled_closes_the_stream() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert stream.is_closed
+
+
+@pytest.mark.asyncio
+async def test_stream_that_another_task_closes_ends_the_wait_and_leaves_the_loop_in_order() -> None:
+    ours, phones = socket.socketpair()
+    ours.setblocking(False)
+    with phones:
+        stream = AsyncStream(SocketStream(ours), None)
+        waiting = asyncio.create_task(stream.read())
+        await asyncio.sleep(0)  # until it waits
+        stream.close()
+        after, other = socket.socketpair()  # which may be given the number of a descriptor that is closed by now
+        after.setblocking(False)
+        with after, other:
+            async with asyncio.timeout(20):
+                receiving = asyncio.create_task(asyncio.get_running_loop().sock_recv(after, 1))
+                await asyncio.sleep(0)  # until it waits as well
+                other.sendall(b"x")
+                assert await receiving == b"x"
+                assert await waiting == b""
+        assert phones.recv(1) == b""
+
+
+@pytest.mark.asyncio
+async def test_stream_that_another_task_closes_ends_a_write_that_nobody_takes() -> None:
+    ours, phones = socket.socketpair()
+    ours.setblocking(False)
+    with phones:
+        stream = AsyncStream(SocketStream(ours), None)
+        writing = asyncio.create_task(stream.write(bytes(1 << 24)))
+        await asyncio.sleep(0)  # until it waits
+        stream.close()
+        async with asyncio.timeout(20):
+            with pytest.raises(DeviceResetError):
+                await writing
+        assert ours.fileno() == -1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import socket
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
 from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError
@@ -13,8 +14,7 @@ from usbmux.lockdown.stream_errors import stream_error
 from usbmux.lockdown.tls import CHUNK_LENGTH, TlsSession
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Iterator, Mapping
     from types import TracebackType
 
     from usbmux.lockdown.pair_record import PairRecord
@@ -28,18 +28,40 @@ class SocketStream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._is_closed = False
+        self._calls = 0
+        """How many wait for the socket."""
 
     async def read(self, n: int) -> bytes:
         """See `AsyncByteStream`."""
-        return await asyncio.get_running_loop().sock_recv(self._sock, n)
+        with self._call():
+            return await asyncio.get_running_loop().sock_recv(self._sock, n)
 
     async def write(self, data: bytes | memoryview) -> None:
         """See `AsyncByteStream`."""
-        await asyncio.get_running_loop().sock_sendall(self._sock, data)
+        with self._call():
+            await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     def close(self) -> None:
         """See `AsyncByteStream`."""
-        self._sock.close()
+        self._is_closed = True
+        if self._calls:
+            # It ends those calls, behind which the socket is closed. The loop would go on watching the number of a
+            # descriptor that is closed before, though the next socket has it.
+            with suppress(OSError):  # the daemon was faster
+                self._sock.shutdown(socket.SHUT_RDWR)
+        else:
+            self._sock.close()
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if self._is_closed and not self._calls:
+                self._sock.close()
 
 
 class AsyncStream:

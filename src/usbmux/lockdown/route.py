@@ -48,7 +48,7 @@ class AsyncByteStream(Protocol):
         """Send `data`, waiting for the connection to take it."""
 
     def close(self) -> None:
-        """End the connection. Idempotent."""
+        """End the connection, and with it the calls of other tasks that wait for it. Idempotent."""
 
 
 class AsyncRoute(Protocol):
