@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +33,18 @@ def test_locked_another_is_refused_and_told_by_whom(tmp_path: Path) -> None:
     ):
         PidFile(path).__enter__()
     assert told.value.errno == errno.EAGAIN
+
+
+def test_somebody_asks_at_that_moment_whether_it_is_locked_it_is_entered(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    path.touch()
+    with open(path) as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        letting_go = threading.Timer(0.02, asking.close)  # it takes a moment to ask
+        letting_go.start()
+        with PidFile(path):
+            assert locking_pid(path) == os.getpid()
+        letting_go.join()
 
 
 def test_left_behind_by_a_killed_daemon_it_is_taken_over(tmp_path: Path) -> None:

@@ -43,21 +43,16 @@ class Folder:
         self.configuration = path / "usbmuxd.toml"
         self.configuration.write_text("")
 
+    @property
+    def command(self) -> list[str]:
+        where = {"-S": self.socket, "-P": self.pid_file, "-l": self.log, "-C": self.path / "records"}
+        options = [word for option, path in where.items() for word in (option, str(path))]
+        return [*BACKGROUND, *options, "--config", str(self.configuration)]
+
     def run(self, *arguments: str, through: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """The command, begun by another one, until it has returned."""
-        where = [
-            "-S",
-            str(self.socket),
-            "-P",
-            str(self.pid_file),
-            "-l",
-            str(self.log),
-            "-C",
-            str(self.path / "records"),
-        ]
-        command = [*through, *BACKGROUND, *where, "--config", str(self.configuration), *arguments]
         return subprocess.run(
-            command,
+            [*through, *self.command, *arguments],
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -175,6 +170,25 @@ def test_udev_second_daemon_only_tells_the_first_to_look(folder: Folder) -> None
     pid = folder.pid()
     assert folder.run("-u", "--simulate").returncode == 0
     assert folder.pid() == pid
+    assert len(folder.client().devices()) == 1
+
+
+def test_udev_several_begin_at_once_all_end_well_and_one_serves(folder: Folder) -> None:
+    command = [*folder.command, "-u", "--simulate"]
+    started = [subprocess.Popen(command, env=clean_environment()) for _ in range(4)]
+    assert [each.wait(PATIENCE_S) for each in started] == [0] * 4
+    assert len(folder.client().devices()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
+def test_daemon_has_only_begun_what_is_asked_of_it_does_not_kill_it(folder: Folder, number: signal.Signals) -> None:
+    with subprocess.Popen([*folder.command, "-u", "--simulate"], env=clean_environment()) as started:
+        while (
+            not folder.pid_file.exists() or not folder.pid_file.read_text()
+        ):  # at once: it is a matter of milliseconds
+            assert started.poll() is None
+        os.kill(folder.pid(), number)
+        assert started.wait(PATIENCE_S) == 0
     assert len(folder.client().devices()) == 1
 
 

@@ -18,6 +18,16 @@ SETTLE_S: Final = 1.0
 """How long "ready" waits for the phones that are plugged in; clients are served meanwhile."""
 
 
+def ignore_early_signals() -> None:
+    """Let what may be asked of a daemon that serves not kill one that begins.
+
+    It looks for phones and reads its configuration in any case. `DaemonProcess.serve` minds them.
+    """
+    if sys.platform != "win32":
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+
 class DaemonProcess:
     """Runs a daemon until a signal ends it.
 

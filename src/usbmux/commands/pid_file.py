@@ -3,9 +3,14 @@
 import errno
 import os
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+_PATIENCE_S: Final = 0.2
+"""Who only asks whether there is a daemon, as `locking_pid` does, holds the lock for a moment."""
+_AGAIN_S: Final = 0.005
 
 
 class PidFile:
@@ -51,12 +56,18 @@ class PidFile:
             return
         import fcntl
 
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _read_pid(self._path)
-            named = f" (pid {holder})" if holder else ""
-            raise OSError(errno.EAGAIN, f"{self._path} is locked: another usbmuxd is running{named}") from None
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(_AGAIN_S)
+        holder = _read_pid(self._path)
+        named = f" (pid {holder})" if holder else ""
+        raise OSError(errno.EAGAIN, f"{self._path} is locked: another usbmuxd is running{named}")
 
     def _is_in_place(self) -> bool:
         try:

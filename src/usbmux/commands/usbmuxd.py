@@ -19,7 +19,7 @@ from usbmux.commands.configuration_file import (
     read_configuration,
 )
 from usbmux.commands.daemon_parser import DEFAULT_GROUP, NONE, PROGRAM, DaemonParser, daemon_parser, file_keys
-from usbmux.commands.daemon_process import DaemonProcess
+from usbmux.commands.daemon_process import DaemonProcess, ignore_early_signals
 from usbmux.commands.descriptors import allowed_by_descriptors, hold_standard_streams, raise_limit
 from usbmux.commands.exits import ExitCode, complain, run_guarded, run_program, say
 from usbmux.commands.listen_tables import group_id, listen_settings, rule
@@ -167,9 +167,7 @@ def _begin(choices: Choices, arguments: Sequence[str]) -> int:
     pid_file = _pid_file(options)
     if options.exit or options.force_exit:
         return _end_other(pid_file or DEFAULT_PID_FILE, in_any_case=options.force_exit)
-    if (options.disable_hotplug or options.udev) and pid_file is not None and (pid := locking_pid(pid_file)):
-        # udev starts a daemon for every phone that comes; all but the first only tell the first.
-        os.kill(pid, signal.SIGUSR2)
+    if pid_file is not None and _tells_other(options, pid_file):
         return ExitCode.OK
     if options.foreground or options.systemd or sys.platform == "win32":
         return _run(choices, arguments, pid_file, _tell_ready)
@@ -195,12 +193,33 @@ def _end_other(pid_file: Path, *, in_any_case: bool) -> int:
     return ExitCode.OK
 
 
+def _tells_other(options: argparse.Namespace, pid_file: Path) -> bool:
+    """For each phone that comes, udev starts a daemon; all but the first only tell the first."""
+    pid = locking_pid(pid_file) if options.disable_hotplug or options.udev else None
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGUSR2)
+    return True
+
+
+def _is_first(options: argparse.Namespace, pid_file: Path, stack: ExitStack) -> bool:
+    """Lock the file; false if another daemon, which was not there yet when we began, has been told instead."""
+    try:
+        stack.enter_context(PidFile(pid_file))
+    except BlockingIOError:
+        if not _tells_other(options, pid_file):
+            raise
+        return False
+    return True
+
+
 def _run(
     choices: Choices, arguments: Sequence[str], pid_file: Path | None, tell_ready: Callable[[Daemon], None]
 ) -> int:
     """Serve until the end. The order matters: log, lock, sockets, then the smaller rights, then files and phones."""
     options = choices.options
     log = Log(options.log_format or ("journald" if options.systemd else "text"), options.logfile)
+    ignore_early_signals()
     manager = ServiceManager(os.environ)
     phones = _simulated_phones(options.simulate)
     raise_limit(PROGRAM)
@@ -208,8 +227,8 @@ def _run(
     with ExitStack() as stack, asyncio.Runner(loop_factory=new_event_loop) as runner:
         stack.callback(log.close)
         log.start(options.verbose)
-        if pid_file is not None:
-            stack.enter_context(PidFile(pid_file))
+        if pid_file is not None and not _is_first(options, pid_file, stack):
+            return ExitCode.OK
         settings = _settings(choices, manager)
         daemon = Daemon(settings, _buses(options, phones))
         add_traces(daemon.hub, options, stack)
