@@ -180,7 +180,7 @@ def test_udev_several_begin_at_once_all_end_well_and_one_serves(folder: Folder) 
     assert len(folder.client().devices()) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGHUP])
 def test_daemon_has_only_begun_what_is_asked_of_it_does_not_kill_it(folder: Folder, number: signal.Signals) -> None:
     with subprocess.Popen([*folder.command, "-u", "--simulate"], env=clean_environment()) as started:
         while (
