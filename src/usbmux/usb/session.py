@@ -131,11 +131,15 @@ class UsbSession:
     async def close(self) -> None:
         """Release the interface and close everything. All transfers must have ended. Idempotent.
 
-        It is done to the end even when the caller is cancelled.
+        Even when the caller is cancelled, it is done to the end, and returns only then.
         """
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
-        await asyncio.shield(self._closing)
+        try:
+            await asyncio.shield(self._closing)
+        except asyncio.CancelledError:
+            await wait_done(self._closing)
+            raise
 
     async def _close(self) -> None:
         if self._pump is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import threading
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.usb.usbfs.subjects import Arrivals, until
 from usbmux.errors import UsbDisconnectedError
 from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
 from usbmux.testing.usb_phone import PICTURES
+from usbmux.usb._usb1 import Context
 from usbmux.usb.libusb import LibusbBus
+from usbmux.usb.session import UsbSession
 
 
 def phone_in_mode_5(serial_number: str = "a" * 40) -> UsbfsDevice:
@@ -161,3 +164,26 @@ async def test_phone_without_mux_leaves_before_it_can_be_switched_it_is_not_look
     host.unplug(hidden)
 
     await until(lambda: len(asyncio.all_tasks()) == tasks)
+
+
+@pytest.mark.asyncio
+async def test_phone_without_mux_is_let_go_of_as_the_bus_closes_it_is_closed_before_the_bus_is(
+    host: UsbfsHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_all, may_close = UsbSession._close_all, threading.Event()
+
+    def close_all_late(session: UsbSession, context: Context) -> None:
+        may_close.wait()
+        close_all(session, context)
+
+    monkeypatch.setattr(UsbSession, "_close_all", close_all_late)
+    bus = LibusbBus()
+    await bus.start(Arrivals())
+    hidden = phone_in_mode_5()
+    host.plug(hidden)
+    await until(lambda: (0x52, 1) in hidden.vendor_requests)
+    threading.Timer(0.05, may_close.set).start()
+
+    await bus.close()
+
+    assert may_close.is_set()
