@@ -312,16 +312,17 @@ async def test_said_to_be_gone_but_stays_is_opened_after_a_rest() -> None:
     await attendant.close()
 
 
-async def test_gone_when_it_is_looked_for_again_is_given_up() -> None:
+async def test_said_to_be_gone_again_and_again_is_looked_for_until_the_bus_says_so() -> None:
     patience = Patience(open_for_s=0, quarantine_s=0)
     attendant = DeviceAttendant(asyncio.get_running_loop(), DeviceRegistry(), MuxSettings(), patience)
     candidate = Candidate(UsbDisconnectedError("it is gone"))
     attendant.device_arrived(candidate)
-    for _ in range(2):
+    for _ in range(5):
         await candidate.attempted.acquire()
+    assert len(attendant.statuses()) == 1
+    attendant.device_left(candidate)
     await turns(5)
     assert attendant.statuses() == ()
-    assert candidate.attempts == 2
     await attendant.close()
 
 

@@ -116,19 +116,15 @@ class DeviceAttendant:
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     async def _attend(self, candidate: UsbCandidate, life: PhoneLife) -> None:
-        """The life of one phone. Ends when it is gone."""
-        failures, told, is_gone = 0, "", False
+        """The life of one phone. It is the bus that says when that is over: then this is cancelled, or finds out."""
+        failures, told = 0, ""
         while True:
             started = self._loop.time()
             try:
                 reason, is_gone = await self._serve(candidate, life, anew=failures > 0)
-            except UsbDisconnectedError as error:
-                if is_gone:
-                    logger.debug("%s: %s", candidate.name, error)
-                    return
-                reason, is_gone = str(error), True  # or it said that it would go: then it may have stayed
             except UsbError as error:
-                reason, is_gone = str(error), False
+                # It may have said that it would go, and have stayed; or the system had nothing left to look with.
+                reason, is_gone = str(error), isinstance(error, UsbDisconnectedError)
             if self._is_closing or candidate in self._gone:
                 return
             is_steady = self._loop.time() - started >= self._patience.steady_after_s
