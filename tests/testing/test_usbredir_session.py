@@ -258,3 +258,20 @@ def test_configured_too_many_requests_are_an_error() -> None:
         cable.send(cable.guest.bulk(packet_id, ENDPOINT_IN, 512))
     with pytest.raises(RemoteProtocolError, match="more than"):
         cable.send(cable.guest.bulk(MAX_PENDING, ENDPOINT_IN, 512))
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        (PacketType.CONTROL_PACKET, "00 06 80"),
+        (PacketType.CONTROL_PACKET, "00 09 00 00 04 00 00 00 05 00"),
+        (PacketType.SET_CONFIGURATION, ""),
+        (PacketType.GET_CONFIGURATION, "00"),
+        (PacketType.SET_ALT_SETTING, "00"),
+        (PacketType.GET_ALT_SETTING, ""),
+    ],
+)
+def test_plugged_malformed_request_to_a_slow_device_is_an_error_at_once(kind: PacketType, payload: str) -> None:
+    cable = plugged(options=UsbDeviceOptions(control_delay_s=2.5))
+    with pytest.raises(RemoteProtocolError):
+        cable.send_packet(kind, 7, bytes.fromhex(payload))

@@ -20,6 +20,13 @@ from usbmux.testing.usbredir_payload import (
 )
 
 _CONTROL_ENDPOINT: Final = EndpointEntry(kind=0, interval=0, interface=0, max_packet_size=64)
+_CONTROL_REQUESTS: Final = {
+    PacketType.SET_CONFIGURATION: "B",
+    PacketType.GET_CONFIGURATION: "",
+    PacketType.SET_ALT_SETTING: "BB",
+    PacketType.GET_ALT_SETTING: "B",
+}
+"""Those with packets of their own, and the fields of these."""
 _SPEEDS: Final = {Speed.HIGH: RedirSpeed.HIGH, Speed.SUPER: RedirSpeed.SUPER}
 
 
@@ -56,13 +63,30 @@ def answer_packet(device: UsbDevice, packet: RedirPacket, capabilities: Capabili
             return [_refusal(packet)]
 
 
-def _control(device: UsbDevice, packet: RedirPacket, capabilities: Capability) -> list[RedirPacket]:
+def check_control_request(packet: RedirPacket) -> None:
+    """Look at a packet that `answer_packet` will answer later.
+
+    Raises:
+        RemoteProtocolError: Its payload is malformed.
+    """
+    if packet.kind is PacketType.CONTROL_PACKET:
+        _control_asked(packet)
+    else:
+        _fields(packet, _CONTROL_REQUESTS[packet.kind])
+
+
+def _control_asked(packet: RedirPacket) -> ControlPacket:
     asked = ControlPacket.decode(packet.payload)
-    is_in = bool(asked.request_type & IS_IN)
-    if len(asked.data) != (0 if is_in else asked.length):
+    if len(asked.data) != (0 if asked.request_type & IS_IN else asked.length):
         raise RemoteProtocolError(
             f"control packet for {asked.length} bytes with {len(asked.data)}", packet.payload[:16]
         )
+    return asked
+
+
+def _control(device: UsbDevice, packet: RedirPacket, capabilities: Capability) -> list[RedirPacket]:
+    asked = _control_asked(packet)
+    is_in = bool(asked.request_type & IS_IN)
     before = device.configuration, device.interfaces
     setup = SetupPacket(asked.request_type, asked.request, asked.value, asked.index, asked.length)
     data = device.control(setup) if asked.endpoint & ~IS_IN == 0 else None
@@ -78,28 +102,24 @@ def _control(device: UsbDevice, packet: RedirPacket, capabilities: Capability) -
 
 def _configuration(device: UsbDevice, packet: RedirPacket, capabilities: Capability) -> list[RedirPacket]:
     status, changes = Status.SUCCESS, list[RedirPacket]()
+    fields = _fields(packet, _CONTROL_REQUESTS[packet.kind])
     if packet.kind is PacketType.SET_CONFIGURATION:
-        (value,) = _fields(packet, "B")
-        if device.set_configuration(value):
+        if device.set_configuration(*fields):
             changes = _interface_packets(device, capabilities)
         else:
             status = Status.STALL
-    else:
-        _fields(packet, "")
     payload = bytes((status, device.configuration))
     return [*changes, RedirPacket(PacketType.CONFIGURATION_STATUS, packet.id, payload)]
 
 
 def _alternate(device: UsbDevice, packet: RedirPacket, capabilities: Capability) -> list[RedirPacket]:
     status, changes = Status.SUCCESS, list[RedirPacket]()
+    number, *alternate = _fields(packet, _CONTROL_REQUESTS[packet.kind])
     if packet.kind is PacketType.SET_ALT_SETTING:
-        number, alternate = _fields(packet, "BB")
-        if device.set_interface(number, alternate):
+        if device.set_interface(number, *alternate):
             changes = _interface_packets(device, capabilities)
         else:
             status = Status.STALL
-    else:
-        (number,) = _fields(packet, "B")
     settings = [interface.alternate for interface in device.interfaces if interface.number == number]
     if not settings:
         status = Status.STALL

@@ -19,7 +19,7 @@ from usbmux.errors import RemoteProtocolError
 from usbmux.testing.usb_descriptors import IS_IN
 from usbmux.testing.usb_device import UsbDevice
 from usbmux.testing.usb_endpoint import TransferStatus
-from usbmux.testing.usbredir_answers import answer_packet, device_announcement
+from usbmux.testing.usbredir_answers import answer_packet, check_control_request, device_announcement
 from usbmux.testing.usbredir_packet import MAX_BULK_LENGTH, Capability, Hello, PacketType, RedirPacket, RedirReader
 from usbmux.testing.usbredir_payload import BulkPacket, ControlPacket, Status
 
@@ -190,6 +190,7 @@ class UsbredirSession:
             self._set_state(SessionState.UNPLUGGED)
         elif packet.kind in _CONTROL_REQUESTS and self._device.options.control_delay_s:
             self._check_pending(packet)
+            check_control_request(packet)  # later there is nobody to whom an error could be raised
             self._slow[packet.id] = packet
             self._call_later(self._device.options.control_delay_s, lambda: self._answer_slow(packet))
         else:
