@@ -216,17 +216,19 @@ struct udev_device *udev_device_unref(struct udev_device *device)
     return NULL;
 }
 
+/* What is asked about a device that left between the list and the look at it has no answer: libudev gives NULL. */
+
 const char *udev_device_get_action(struct udev_device *device)
 {
-    return device->action;
+    return device == NULL ? NULL : device->action;
 }
 
 const char *udev_device_get_devnode(struct udev_device *device)
 {
-    return device->node;
+    return device == NULL ? NULL : device->node;
 }
 
 const char *udev_device_get_sysname(struct udev_device *device)
 {
-    return device->name;
+    return device == NULL ? NULL : device->name;
 }
