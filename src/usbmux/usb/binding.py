@@ -19,6 +19,7 @@ except ModuleNotFoundError:
 class ErrorCode(IntEnum):
     """libusb's error numbers, as far as they are told apart here."""
 
+    IO = -1
     ACCESS = -3
     NO_DEVICE = -4
     NOT_FOUND = -5
@@ -45,6 +46,7 @@ class TransferStatus(IntEnum):
 HOTPLUG_DEVICE_LEFT: Final = 2
 
 _PLAIN_TEXT: Final = {
+    ErrorCode.IO: "the system reports an input or output error",
     ErrorCode.ACCESS: "no permission: a udev rule must give this user or group the device node under /dev/bus/usb"
     " (usbmux ships one; or run the daemon as root)",
     ErrorCode.BUSY: "busy: another process has claimed it; is another usbmuxd running?",
@@ -54,6 +56,10 @@ _PLAIN_TEXT: Final = {
     ErrorCode.TIMEOUT: "no answer in time",
     ErrorCode.NOT_SUPPORTED: "not supported here",
 }
+
+
+class UsbIoError(UsbError):
+    """What libusb says of every other errno."""
 
 
 class UsbUnsupportedError(UsbError):
@@ -201,6 +207,8 @@ def error_from_code(code: int, doing: str) -> UsbError:
             return UsbStallError(text)
         case ErrorCode.TIMEOUT:
             return UsbTimeoutError(text)
+        case ErrorCode.IO:
+            return UsbIoError(text)
         case ErrorCode.NOT_SUPPORTED:
             return UsbUnsupportedError(text)
         case _:

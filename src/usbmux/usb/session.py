@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError, UsbTimeoutError
 from usbmux.usb._usb1 import Context, Device, Handle, Transfer
 from usbmux.usb.apple import MuxInterface, device_name
-from usbmux.usb.binding import TransferStatus, cancel, open_context, submit, translated
+from usbmux.usb.binding import TransferStatus, UsbIoError, cancel, open_context, submit, translated
 from usbmux.usb.descriptors import DeviceDescriptors, read_descriptors
 from usbmux.usb.event_pump import EventPump, make_event_pump
 from usbmux.usb.worker import Worker, wait_done
@@ -22,6 +22,10 @@ _ResultT = TypeVar("_ResultT")
 _ENDPOINT_IN: Final = 0x80
 _CONTROL_TIMEOUT_S: Final = 1.0
 _NO_NODE: Final = "it has no device node under /dev/bus/usb here; is that directory shown to this container?"
+_NOT_OPENED: Final = (
+    "the system does not open its node: a container's device cgroup must allow it (docker run"
+    " --device-cgroup-rule='c 189:* rmw'), and a descriptor must be left"
+)
 
 
 class UsbSession:
@@ -181,6 +185,8 @@ class UsbSession:
             if not self._is_listed():
                 raise
             raise UsbError(f"cannot open {self.name}: {_NO_NODE}") from error
+        except UsbIoError as error:
+            raise UsbError(f"cannot open {self.name}: {_NOT_OPENED}") from error
         return context
 
     def _look_up(self, context: Context) -> Device | None:

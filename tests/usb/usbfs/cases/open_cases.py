@@ -168,6 +168,19 @@ async def test_node_without_permission_open_names_the_udev_rule(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EMFILE])
+async def test_node_that_the_system_does_not_open_says_what_may_be_why(
+    error: int, host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals
+) -> None:
+    host.plug(phone)
+    host.fail_open(phone, error)
+    candidate = await arrivals.first()
+
+    with pytest.raises(UsbError, match=r"device cgroup .* descriptor"):
+        await candidate.open()
+
+
+@pytest.mark.asyncio
 async def test_phone_on_the_bus_without_a_node_open_does_not_call_it_gone(
     host: UsbfsHost, phone: UsbfsDevice, arrivals: Arrivals
 ) -> None:
