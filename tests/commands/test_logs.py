@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -142,3 +144,31 @@ def test_line_about_a_client_tells_who_it_is_in_fields_of_their_own(
         assert told["message"] == "client 7: refused"
     else:
         assert f' message="client 7: refused" client=7 uid=1000 gid=100 pid={os.getpid()} program={program}' in line
+
+
+LIMITED = """
+import logging, os, resource, sys
+from pathlib import Path
+from usbmux.commands.logs import Log
+path = Path(sys.argv[1])
+log = Log("text", path)
+log.start(1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))  # of this process alone
+logging.warning("x" * 300)
+path.unlink()
+log.reopen()
+logging.warning("after")
+links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+print([link for link in links if os.path.lexists(link) and "deleted" in os.readlink(link)])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
+def test_disk_was_full_and_the_file_is_removed_reopening_goes_on_in_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    child = subprocess.run(
+        [sys.executable, "-c", LIMITED, path], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (child.returncode, child.stdout) == (0, "[]\n")
+    assert path.read_text().endswith("WARNING root: after\n")
+    assert child.stderr == "the log cannot be written, and lines are lost: [Errno 27] File too large\n"

@@ -55,8 +55,7 @@ class Log:
             return
         # Line-buffered, and private: it tells who uses which phone.
         file = open(self._path, "a", buffering=1, encoding="utf-8", opener=_open_private)  # noqa: SIM115 - stays open
-        self._handler.setStream(file)
-        self._handler.is_failing = False
+        self._handler.turn_to(file)
         self._close_file()
         self._file = file
 
@@ -88,6 +87,13 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Says once that lines are lost, for want of room as a rule. Python's own would say it at length of every line."""
 
     is_failing = False
+
+    def turn_to(self, stream: TextIO) -> None:
+        """Write there from now on. What the old stream does not take is lost, which was said before."""
+        with suppress(OSError):
+            self.flush()
+        self.stream = stream
+        self.is_failing = False
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
