@@ -115,6 +115,7 @@ def test_listen_tables_become_listeners(files: Files) -> None:
         ('\nsocket-group = "no such"\n', ":2", "there is no group 'no such'"),
         ('\nuser = "no such"\n', ":2", "there is no user 'no such'"),
         ("linger = \n", "", "Invalid value"),
+        pytest.param("linger = " + "[" * 10_000, "", "nested too deep", id="too deep"),
         ("\xff\n".encode("latin-1").decode("utf-8", "surrogateescape"), "", "utf-8"),
     ],
 )

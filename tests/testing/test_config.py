@@ -53,6 +53,7 @@ def test_file_with_two_phones_is_understood(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "phone: expected at least one"),
+        pytest.param("phone = " + "[" * 10_000, "nested too deep", id="too deep"),
         ("phone = 3", "phone: expected at least one"),
         ("phone = [3]", "phone[0]: expected a table, found 3"),
         ("phones = []", "phones: unknown key; expected phone"),

@@ -94,6 +94,8 @@ def _load(path: Path) -> tuple[dict[str, object], str]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"{path}: {reason}") from error
+    except RecursionError:
+        raise ConfigurationError(f"{path}: nested too deep") from None
 
 
 def _read_tables(path: Path, text: str, name: str, value: object, take: TakesTable) -> list[object]:

@@ -54,6 +54,8 @@ def load_pluggables(path: str | Path) -> list[Pluggable]:
         return _read_document(document, Path(path).absolute().parent)
     except (OSError, ValueError, UsbmuxError) as error:
         raise UsbmuxError(f"{path}: {error}") from error
+    except RecursionError:
+        raise UsbmuxError(f"{path}: nested too deep") from None
 
 
 def _read_document(document: dict[str, object], folder: Path) -> list[Pluggable]:

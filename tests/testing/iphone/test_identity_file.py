@@ -59,7 +59,7 @@ def test_table_that_is_wrong_names_the_key(text: str, complaint: str) -> None:
         read_identity(tomllib.loads(text), "phone.")
 
 
-@pytest.mark.parametrize("text", ["=", "\0"])
+@pytest.mark.parametrize("text", ["=", "\0", pytest.param("a = " + "[" * 10_000, id="too deep")])
 def test_file_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "phone.toml"
     path.write_text(text)

@@ -47,6 +47,8 @@ def load_identity(path: str | Path) -> Identity:
         return read_identity(tomllib.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, UsbmuxError) as error:
         raise UsbmuxError(f"{path}: {error}") from error
+    except RecursionError:
+        raise UsbmuxError(f"{path}: nested too deep") from None
 
 
 def read_identity(
