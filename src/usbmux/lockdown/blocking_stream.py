@@ -8,9 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
 from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError
-from usbmux.lockdown.operations import BeginTls, Operation, Receive, Send, Step
+from usbmux.lockdown.operations import BeginTls, Operation, Receive, Send, Step, stream_error
 from usbmux.lockdown.plist_frame import MAX_LENGTH, PlistReader, encode
-from usbmux.lockdown.stream_errors import stream_error
 from usbmux.lockdown.tls import CHUNK_LENGTH, TlsSession
 
 if TYPE_CHECKING:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from usbmux.errors import (
+    DeviceResetError,
     LockdownError,
     NotPairedError,
     PhoneLockedError,
     RemoteProtocolError,
+    RequestTimeoutError,
     TrustDeniedError,
     TrustPendingError,
 )
@@ -160,6 +163,16 @@ def hear_pairing() -> Operation[bool]:
     """On the insecure proxy: wait for a message; return whether it says that it makes sense to pair again."""
     message = yield Receive()
     return message.get("Command") == "RelayNotification" and message.get("Name") in PAIR_NOTIFICATIONS
+
+
+def stream_error(error: OSError, timeout_s: float | None) -> DeviceResetError | RequestTimeoutError:
+    """What an error of the connection means: the time of a call is up, or the connection gone.
+
+    TimeoutError is both, for TCP gives up as well.
+    """
+    if timeout_s is not None and isinstance(error, TimeoutError | BlockingIOError) and error.errno != errno.ETIMEDOUT:
+        return RequestTimeoutError(f"the phone did not answer within {timeout_s:g} s")
+    return DeviceResetError("the phone ended the connection")
 
 
 def _ask(
