@@ -5,8 +5,10 @@ import plistlib
 import pytest
 
 from tests.lockdown.records import PROPERTIES
+from usbmux.control.message import MAX_TEXT_LENGTH
 from usbmux.errors import NotPairedError, RemoteProtocolError
 from usbmux.lockdown.pair_record import PairRecord, checked_escrow_bag
+from usbmux.testing.iphone.hosts import HostRecord
 
 REQUIRED = sorted(set(PROPERTIES) - {"EscrowBag", "WiFiMACAddress"})
 
@@ -24,13 +26,19 @@ def test_record_without_what_may_be_missing_is_read_and_saved_without() -> None:
     assert plistlib.loads(PairRecord.from_bytes(plistlib.dumps(properties)).to_bytes()) == properties
 
 
+def test_record_with_the_longest_buid_of_a_daemon_is_read() -> None:
+    properties = PROPERTIES | {"SystemBUID": MAX_TEXT_LENGTH * "x"}
+    assert plistlib.loads(PairRecord.from_bytes(plistlib.dumps(properties)).to_bytes()) == properties
+    assert HostRecord.from_properties(properties).system_buid == properties["SystemBUID"]
+
+
 def test_phone_is_given_no_private_key() -> None:
     given = PairRecord.from_bytes(plistlib.dumps(PROPERTIES)).for_phone()
     assert set(given) == {"DeviceCertificate", "HostCertificate", "HostID", "RootCertificate", "SystemBUID"}
 
 
 @pytest.mark.parametrize("key", REQUIRED)
-@pytest.mark.parametrize("value", [None, 1, "", b"", b"x" * 16385, "x" * 65, "new\nline"])
+@pytest.mark.parametrize("value", [None, 1, "", b"", b"x" * 16385, "x" * 256, "new\nline"])
 def test_record_with_a_part_that_cannot_be_used_is_no_pairing(key: str, value: object) -> None:
     properties = {name: text for name, text in (PROPERTIES | {key: value}).items() if text is not None}
     with pytest.raises(NotPairedError, match=key):

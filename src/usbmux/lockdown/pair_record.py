@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final, Self
 
+from usbmux.control.message import MAX_TEXT_LENGTH
 from usbmux.control.property_list import dump, load
 from usbmux.errors import NotPairedError, RemoteProtocolError
 from usbmux.values import field, frozen
 
 MAX_CERTIFICATE_LENGTH: Final = 16384
-_MAX_TEXT_LENGTH: Final = 64
 _MAX_ESCROW_BAG_LENGTH: Final = 4096
 
 
@@ -84,7 +84,7 @@ def checked_escrow_bag(value: object) -> bytes | None:
 
 def _text(properties: Mapping[object, object], key: str) -> str:
     text = properties.get(key)
-    if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= _MAX_TEXT_LENGTH:
+    if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= MAX_TEXT_LENGTH:
         raise NotPairedError(f"a pair record without a usable {key}")
     return text
 

@@ -8,7 +8,7 @@ from usbmux.errors import RemoteProtocolError
 from usbmux.values import frozen
 
 _MAX_HOSTS: Final = 256
-_MAX_TEXT_LENGTH: Final = 64
+_MAX_TEXT_LENGTH: Final = 255
 _MAX_CERTIFICATE_LENGTH: Final = 16384
 
 
