@@ -4,7 +4,7 @@ import logging
 from contextlib import AsyncExitStack
 
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbTimeoutError
-from usbmux.usb.apple import DEFAULT_MODE, choose_mux_interface, device_name, guess_mode, port_path
+from usbmux.usb.apple import DEFAULT_MODE, PHONE_PRODUCT_IDS, choose_mux_interface, device_name, guess_mode, port_path
 from usbmux.usb.configuration import configure_and_claim
 from usbmux.usb.descriptors import DeviceDescriptors
 from usbmux.usb.identity import read_identity
@@ -32,7 +32,9 @@ class ModePolicy:
         """By port: the serial number of the phone that was asked there last, and was not seen in that mode since."""
 
     def wanted_mode(self, device: DeviceDescriptors) -> int | None:
-        """The mode to ask this device for, None to leave it alone."""
+        """The mode to ask this device for, None to leave it alone: phones have modes, the T2 chip and Macs have not."""
+        if device.product_id not in PHONE_PRODUCT_IDS:
+            return None
         is_without_mux = choose_mux_interface(device) is None
         mode = self._mode or (DEFAULT_MODE if is_without_mux else None)
         if mode is None or guess_mode(device) in (None, mode):

@@ -11,7 +11,7 @@ from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals, until
 from usbmux.errors import UsbDisconnectedError
 from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind
-from usbmux.testing.usb_phone import PICTURES
+from usbmux.testing.usb_phone import MUX, PICTURES
 from usbmux.usb._usb1 import Context
 from usbmux.usb.libusb import LibusbBus
 from usbmux.usb.session import UsbSession
@@ -187,3 +187,21 @@ async def test_phone_without_mux_is_let_go_of_as_the_bus_closes_it_is_closed_bef
     await bus.close()
 
     assert may_close.is_set()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("product_id", [0x8600, 0x1905], ids=["T2", "Mac"])
+async def test_device_that_is_no_phone_is_not_asked_for_the_mode_wanted(product_id: int, host: UsbfsHost) -> None:
+    kind = DeviceKind({1: (InterfaceKind(MUX, (0x04, 0x85)),)}, product_id=product_id)
+    device = UsbfsDevice(kind, configuration=1)
+    device.vendor_answers = {0x45: b"\x03", 0x52: b"\x00"}
+    arrivals = Arrivals()
+    bus = LibusbBus(mode=4)
+    await bus.start(arrivals)
+    host.plug(device)
+
+    pipe = await (await arrivals.first()).open()
+
+    assert device.vendor_requests == []
+    await pipe.close()
+    await bus.close()
