@@ -291,6 +291,12 @@ def test_idle_asked_the_same_by_other_programs_each_says_who_it_is() -> None:
         assert plistlib.loads(data[16:])["ProgName"] == program
 
 
+def test_idle_asked_with_what_equals_a_number_both_are_sent_as_that_number() -> None:
+    for device_id in (True, 1):  # equal, and so one and the same to whatever remembers requests
+        data = ClientSession(identity=ClientIdentity("equal")).request(Connect(device_id, 22))
+        assert b"<key>DeviceID</key>\n\t<integer>1</integer>" in data
+
+
 def test_pair_record_sent_and_read_is_not_kept() -> None:
     record = b"a private key"
     session = asked(SavePairRecord("s", record), result(1, 0))

@@ -1,5 +1,7 @@
 """Rules C12 to C31 and C36: what is written, and what is read back."""
 
+from typing import cast
+
 import pytest
 
 from usbmux.control import plist_codec
@@ -181,8 +183,11 @@ def test_reply_encoded_then_decoded_same(reply: Reply | Notification) -> None:
 
 @pytest.mark.parametrize(
     "message_",
-    [Connect(1, 65536), Connect(1, -1), Connect(1 << 64, 1), ReadPairRecord("\0"), Result(1 << 64)],
-)
+    [
+        Connect(1, 65536), Connect(1, -1), Connect(1 << 64, 1), Connect(cast(int, 1.5), 1), ReadPairRecord("\0"),
+        Result(1 << 64),
+    ],
+)  # fmt: skip
 def test_message_with_impossible_value_local_error(message_: Message) -> None:
     with pytest.raises(LocalProtocolError):
         plist_codec.encode(message_)

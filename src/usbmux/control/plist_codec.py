@@ -7,6 +7,7 @@ happens here and in `binary_codec` only.
 from collections.abc import Mapping
 from errno import EINVAL
 from functools import lru_cache
+from operator import index
 from typing import Final, assert_never
 
 from usbmux.control import flat_plist, property_list
@@ -109,7 +110,7 @@ def _message_properties(message: Message) -> dict[str, object]:
         case Listen():
             return {"MessageType": "Listen"}
         case Connect(device_id, port):
-            return {"MessageType": "Connect", "DeviceID": device_id, "PortNumber": _swap_port(port)}
+            return {"MessageType": "Connect", "DeviceID": _plain(device_id), "PortNumber": _swap_port(port)}
         case ListDevices():
             return {"MessageType": "ListDevices"}
         case ListListeners():
@@ -180,6 +181,14 @@ def _identity_properties(identity: ClientIdentity) -> dict[str, object]:
         "ProcessID": identity.process_id,
     }
     return {key: value for key, value in properties.items() if value is not None}
+
+
+def _plain(number: int) -> int:
+    """The number alone: True equals 1 but is no integer of a property list, and requests that are equal are one."""
+    try:
+        return index(number)
+    except TypeError as error:
+        raise LocalProtocolError(f"{number!r} is no device id") from error
 
 
 def _swap_port(port: int) -> int:
