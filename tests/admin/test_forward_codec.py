@@ -30,7 +30,9 @@ _requests: st.SearchStrategy[ForwardRequest] = (
     | st.just(ForwardListRequest())
     | st.builds(ForwardRemoveRequest, st.lists(st.text(), max_size=5).map(tuple))
 )
-_status = ForwardStatus("127.0.0.1:2222", 22, "A", is_listening=False, is_attached=True, connections=3, error="taken")
+_status = ForwardStatus(
+    "127.0.0.1:2222", 22, "A", is_listening=False, is_attached=True, phones=1, connections=3, error="taken"
+)
 
 
 @given(_requests)

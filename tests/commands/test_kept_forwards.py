@@ -148,6 +148,13 @@ async def test_phone_is_not_there_yet_its_whole_udid_is_enough(tmp_path: Path, m
         assert row.endswith("the phone is not there")
 
 
+async def test_any_phone_and_there_are_two_the_note_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(tmp_path, monkeypatch, *_phones()):
+        assert (await _forward("add", "--any-phone", "0:7")).code == 0
+        (row,) = (await _forward("list")).stdout.decode().splitlines()[1:]
+        assert row.endswith("2 phones are there, and none is chosen")
+
+
 async def test_no_daemon_exit_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(tmp_path / "mux"))
     assert (await _forward("list")).code == 4

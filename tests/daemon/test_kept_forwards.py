@@ -74,8 +74,8 @@ async def test_forward_is_added_it_is_listed_and_its_programs_are_clients(serve:
     program = await program_by(harness, listen)
     await program.send(b"x")
     assert await program.receive_exactly(1) == b"x"
-    expected = {"listen": listen, "port": 7, "udid": UDID, "is_listening": True, "is_attached": True, "connections": 1}
-    assert await all_kept(harness) == [{**expected, "error": None}]
+    expected = {"listen": listen, "port": 7, "udid": UDID, "is_listening": True, "is_attached": True}
+    assert await all_kept(harness) == [{**expected, "phones": 1, "connections": 1, "error": None}]
     status = await ask(harness, command="status", parts=["clients", "connections"])
     assert [(client["address"], client["what"]) for client in status["clients"]] == [(listen, "stream")]
     assert [(connection["port"], connection["bytes_to_phone"]) for connection in status["connections"]] == [(7, 1)]

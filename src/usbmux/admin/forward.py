@@ -30,7 +30,9 @@ class ForwardStatus:
     udid: str | None
     is_listening: bool
     is_attached: bool
-    """Whether the phone is there."""
+    """Whether the phone is there, and no other that fits."""
+    phones: int
+    """How many fit: several only where none is named."""
     connections: int
     """Open now, those that wait for the phone included."""
     error: str | None = None

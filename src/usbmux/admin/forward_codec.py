@@ -92,6 +92,7 @@ def read_forwards(fields: Mapping[str, object]) -> Forwards:
                 udid=take_optional(found, "udid", str),
                 is_listening=take(found, "is_listening", bool),
                 is_attached=take(found, "is_attached", bool),
+                phones=take(found, "phones", int),
                 connections=take(found, "connections", int),
                 error=take_optional(found, "error", str),
             )

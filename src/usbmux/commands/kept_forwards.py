@@ -122,5 +122,12 @@ def _print(forwards: Sequence[ForwardStatus], *, as_json: bool) -> None:
 
 def _row(forward: ForwardStatus) -> tuple[str, ...]:
     state = "listening" if forward.is_listening else "failed"
-    note = printable(forward.error or ("" if forward.is_attached else "the phone is not there"))
+    note = printable(forward.error or _missing(forward))
     return (forward.listen, str(forward.port), forward.udid or "any", state, str(forward.connections), note)
+
+
+def _missing(forward: ForwardStatus) -> str:
+    """Why a program that came now would not be joined with a phone."""
+    if forward.is_attached:
+        return ""
+    return f"{forward.phones} phones are there, and none is chosen" if forward.phones else "the phone is not there"

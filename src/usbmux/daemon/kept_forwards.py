@@ -131,17 +131,19 @@ class KeptForwards:
         await self._loop.run_in_executor(self._writer, self._file.write, kept)
 
     def _statuses_of(self, forwards: Iterable[ForwardListener]) -> tuple[ForwardStatus, ...]:
-        return tuple(
-            ForwardStatus(
-                listen=forward.kept.listen,
-                port=forward.kept.port,
-                udid=forward.kept.udid,
-                is_listening=forward.is_listening,
-                is_attached=len(attached_links(self._registry, forward.kept.udid)) == 1,
-                connections=len(self._clients_of(forward)),
-                error=forward.error,
-            )
-            for forward in forwards
+        return tuple(map(self._status_of, forwards))
+
+    def _status_of(self, forward: ForwardListener) -> ForwardStatus:
+        phones = len(attached_links(self._registry, forward.kept.udid))
+        return ForwardStatus(
+            listen=forward.kept.listen,
+            port=forward.kept.port,
+            udid=forward.kept.udid,
+            is_listening=forward.is_listening,
+            is_attached=phones == 1,
+            phones=phones,
+            connections=len(self._clients_of(forward)),
+            error=forward.error,
         )
 
     def _clients_of(self, forward: ForwardListener) -> list[ServedClient]:
