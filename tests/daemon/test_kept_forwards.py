@@ -231,9 +231,11 @@ async def test_address_is_taken_nothing_of_the_request_is_kept(serve: Serve) -> 
 
 async def test_state_cannot_be_written_nothing_is_kept(serve: Serve) -> None:
     harness = await serve(_phone())
-    harness.settings.pair_record_directory.write_text("not a directory")
+    directory = harness.settings.pair_record_directory
+    directory.write_text("not a directory")
     answer = await ask(harness, command="forward-add", forwards=[{"listen": "127.0.0.1:0", "port": 7}])
     assert not answer["ok"]
+    assert answer["error"] == f"cannot write {directory / FORWARDS_FILE}: Not a directory"
     assert await all_kept(harness) == []
     await _no_clients(harness)
 

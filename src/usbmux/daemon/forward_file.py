@@ -41,6 +41,9 @@ class ForwardFile:
             return ()
 
     def write(self, forwards: Sequence[KeptForward]) -> None:
-        """Replace it, whole or not at all; only the daemon's user can read it."""
+        """Replace it, whole or not at all; only the daemon's user can read it. An error names it."""
         document = {"forwards": [asdict(forward) for forward in forwards]}
-        self._files.replace(FORWARDS_FILE, json.dumps(document, indent=2).encode() + b"\n")
+        try:
+            self._files.replace(FORWARDS_FILE, json.dumps(document, indent=2).encode() + b"\n")
+        except OSError as error:  # the system's names what it met, relative to the directory or a parent of it
+            raise OSError(error.errno, f"cannot write {self._path}: {error.strerror}") from error
