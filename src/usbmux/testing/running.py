@@ -5,6 +5,7 @@ import concurrent.futures
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -15,6 +16,7 @@ from usbmux.daemon.listen_settings import ListenSettings
 from usbmux.daemon.server import Daemon
 from usbmux.daemon.settings import DaemonSettings
 from usbmux.direct_loop import new_event_loop
+from usbmux.errors import LocalProtocolError
 from usbmux.mux.settings import MuxSettings
 from usbmux.testing.phone import Pluggable, SimulatedPhone
 from usbmux.testing.private_directory import private_directory
@@ -66,25 +68,26 @@ class RunningDaemon:
         self._bus: Final = SimulatedBus(keeps_addresses=keeps_addresses)
         self._daemon: Final = Daemon(settings, [self._bus])
         self._thread: Final = threading.Thread(target=self._run, name="usbmuxd", daemon=True)
-        self._started: Final = concurrent.futures.Future[asyncio.AbstractEventLoop]()
-        self._end = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started: Final = concurrent.futures.Future[None]()
+        self._end: Final = asyncio.Event()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._loop is not None:
+            raise LocalProtocolError("a daemon runs only once")
         try:
+            self._loop = new_event_loop()  # not in the thread, where nobody would hear of a failure
+            self._thread.start()
             self._started.result()
-        except BaseException:
-            self._thread.join()  # it says that it failed before it has ended
-            self._directory.cleanup()
+        except BaseException:  # it could not start, or we are interrupted while it does
+            self._stop()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._in_loop(self._end.set)
-        self._thread.join()
-        self._directory.cleanup()
+        self._stop()
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -107,23 +110,36 @@ class RunningDaemon:
         return [violation for phone in self.phones for violation in phone.violations]
 
     def plug(self, phone: Pluggable) -> None:
-        """Plug a phone in; clients see it a moment later."""
+        """Plug a phone in; clients see it a moment later. Raises `LocalProtocolError` unless the daemon runs."""
         if phone.device not in self.phones:
             self.phones.append(phone.device)
         self._in_loop(lambda: phone.device.plug_into(self._bus))
 
     def unplug(self, phone: Pluggable) -> None:
-        """Pull the plug."""
+        """Pull the plug. Raises `LocalProtocolError` unless the daemon runs."""
         self._in_loop(lambda: self._bus.unplug(phone.device))
+
+    def _stop(self) -> None:
+        if self._loop is not None and self._thread.ident is None:
+            self._loop.close()
+        elif self._loop is not None:
+            with suppress(RuntimeError):  # the loop of a daemon that could not start is over already
+                self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join()
+        self._directory.cleanup()
 
     def _in_loop(self, work: Callable[[], T]) -> T:
         async def call() -> T:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(call(), self._started.result()).result()
+        if self._loop is None or not self._thread.is_alive():
+            raise LocalProtocolError("the daemon is not running")
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        loop = self._loop
+        assert loop is not None, "made before the thread was started"
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
@@ -136,7 +152,7 @@ class RunningDaemon:
             return
         try:
             await self._daemon.wait_settled(_SETTLE_S)
-            self._started.set_result(asyncio.get_running_loop())
+            self._started.set_result(None)
             await self._end.wait()
         finally:
             await self._daemon.close()
