@@ -25,6 +25,7 @@ from tests.capture.serving import (
 from usbmux.capture.output import open_output
 from usbmux.capture.recording import RecordedLink, Recorder, read_recording
 from usbmux.errors import PortRefusedError, UsbmuxError
+from usbmux.mux.packet import HEADER_LENGTH
 from usbmux.testing import PhoneOptions, ReplayedDevice, SimulatedPhone, pattern
 
 if TYPE_CHECKING:
@@ -243,6 +244,16 @@ async def test_pipe_opened_once_more_is_told(tmp_path: Path) -> None:
         device.disconnected()
     assert device.departures[-1] == "the host opened the pipe once more than in the recording"
     assert device.waits_for is None
+
+
+async def test_recording_was_edited_segment_of_the_host_cannot_be_read_it_is_refused(tmp_path: Path) -> None:
+    (link,) = await record(tmp_path, echo_a_word, phone(1))
+    index = next(index for index, transfer in enumerate(link.transfers) if transfer.data.endswith(b"word"))
+    data_offset = HEADER_LENGTH[1] + 12
+    broken = link.transfers[index].data[:data_offset] + b"\0" + link.transfers[index].data[data_offset + 1 :]
+    link.transfers[index] = replace(link.transfers[index], data=broken)
+    with pytest.raises(UsbmuxError, match=f"link 0, transfer {index}: the host's TCP header with data offset 0"):
+        ReplayedDevice([link])
 
 
 async def test_recording_of_two_phones_needs_a_name(tmp_path: Path) -> None:

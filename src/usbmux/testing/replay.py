@@ -40,7 +40,7 @@ class ReplayedDevice:
         links: What was recorded; those to one phone, each in turn whenever the pipe is opened.
 
     Raises:
-        UsbmuxError: There is none, or they are of several phones.
+        UsbmuxError: There is none, they are of several phones, or the host sent in one what no host of ours sends.
     """
 
     def __init__(self, links: Sequence[RecordedLink]) -> None:
@@ -50,7 +50,7 @@ class ReplayedDevice:
         self.departures: list[str] = []
         """Where the host departed from the recording, in words, since the phone was made."""
         self._info = links[0].info
-        self._links = deque(links)
+        self._scripts = deque(map(_read_script, range(len(links)), links))
         self._replay: _Replay | None = None
         self._pieces: list[bytes] = []
 
@@ -78,17 +78,17 @@ class ReplayedDevice:
     def waits_for(self) -> str | None:
         """What has to happen before the next recorded packet is sent; None if all of this link were sent."""
         if self._replay is None:
-            return "the host to open the pipe" if self._links else None
+            return "the host to open the pipe" if self._scripts else None
         return self._replay.waits_for
 
     def connected(self, send: Callable[[bytes], None]) -> None:
         """The host opened the pipe; called by the bus."""
         self._pieces.clear()
         self._replay = None
-        if not self._links:
+        if not self._scripts:
             self.departures.append("the host opened the pipe once more than in the recording")
             return
-        self._replay = _Replay(read_script(self._links.popleft()), send, self.departures)
+        self._replay = _Replay(self._scripts.popleft(), send, self.departures)
         self._replay.play()
 
     def bulk_out(self, data: bytes) -> None:
@@ -102,6 +102,13 @@ class ReplayedDevice:
 
     def disconnected(self) -> None:
         """The pipe is closed or the phone unplugged; called by the bus."""
+
+
+def _read_script(number: int, link: RecordedLink) -> ReplayScript:
+    try:
+        return read_script(link)
+    except RemoteProtocolError as error:
+        raise UsbmuxError(f"link {number}, {error}") from error
 
 
 @dataclass(slots=True)

@@ -90,7 +90,11 @@ class ReplayScript:
 
 
 def read_script(link: RecordedLink) -> ReplayScript:
-    """Read a recorded link."""
+    """Read a recorded link.
+
+    Raises:
+        RemoteProtocolError: Of the host's segments one cannot be read.
+    """
     return _ScriptReader(link).read()
 
 
@@ -127,7 +131,10 @@ class _ScriptReader:
             self._script.link_packets.append(describe(seen.packet))
             self._link_steps.append(number)
             return
-        segment = Segment.decode(seen.packet.payload)
+        try:
+            segment = Segment.decode(seen.packet.payload)
+        except RemoteProtocolError as error:  # what the phone said to it cannot be told from what it said before
+            raise RemoteProtocolError(f"transfer {number}: the host's {error}") from error
         ports = segment.source_port, segment.destination_port
         if segment.flags & Flags.SYN:
             self._by_ports[ports] = RecordedConnection(segment.destination_port, segment.source_port, segment.seq)
