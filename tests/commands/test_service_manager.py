@@ -4,10 +4,12 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from usbmux.commands import service_manager
 from usbmux.commands.service_manager import ServiceManager
 
 if TYPE_CHECKING:
@@ -34,6 +36,26 @@ def test_notify_sends_one_datagram(tmp_path: Path, is_abstract: bool) -> None:
         assert sock.recv(100) == b"READY=1\nSTATUS=well"
     assert environment == {"PATH": "/bin"}
     manager.notify("STOPPING=1")  # nobody is there any more
+
+
+def test_manager_reads_nothing_what_is_too_much_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_manager, "PATIENCE_S", 0.01)
+    kind = socket.AF_UNIX, socket.SOCK_DGRAM
+    with socket.socket(*kind) as sock, socket.socket(*kind) as us:
+        sock.bind(str(tmp_path / "notify"))
+        us.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                us.sendto(b"others", str(tmp_path / "notify"))
+        manager = ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        manager.notify("READY=1")
+        manager.show_life()
+        sock.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                assert sock.recv(100) == b"others"
+        manager.show_life("STATUS=well")
+        assert sock.recv(100) == b"WATCHDOG=1\nSTATUS=well"
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ class DaemonProcess:
         if self._manager.watchdog_s is None:
             return
         while True:
-            self._manager.notify("WATCHDOG=1", self._status())
+            self._manager.show_life(self._status())
             await asyncio.sleep(self._manager.watchdog_s / 2)  # as sd_watchdog_enabled(3) recommends
 
     def _status(self) -> str:

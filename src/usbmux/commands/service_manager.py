@@ -5,12 +5,14 @@ See sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from usbmux.errors import ConfigurationError
 from usbmux.values import frozen
 
+PATIENCE_S: Final = 1.0
+"""How long a word of ours waits for a manager that is busy; the kernel keeps few that were not read."""
 _FIRST_DESCRIPTOR: Final = 3
 _MICROSECONDS: Final = 1_000_000
 
@@ -41,14 +43,26 @@ class ServiceManager:
         """A sign of life is wanted more often than this; None: not at all."""
 
     def notify(self, *assignments: str) -> None:
-        """Say something like ``READY=1``. A manager that is gone is none of the service's troubles."""
+        """Say something like ``READY=1``.
+
+        A manager that is gone is none of the service's troubles, nor is one that has not read for `PATIENCE_S`.
+        """
+        self._say(assignments, waits=True)
+
+    def show_life(self, *assignments: str) -> None:
+        """Say that we are alive, and this besides; not if it would have to wait, for more such will follow."""
+        self._say(("WATCHDOG=1", *assignments), waits=False)
+
+    def _say(self, assignments: Sequence[str], *, waits: bool) -> None:
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            if waits:
+                sock.settimeout(PATIENCE_S)
             try:
                 sock.connect(address)
-                sock.sendall("\n".join(assignments).encode())
+                sock.send("\n".join(assignments).encode(), 0 if waits else socket.MSG_DONTWAIT)
             except OSError:
                 return
 
