@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,15 @@ def test_option_that_only_tells_ends_well(flag: str, begin: str, capsys: pytest.
 def test_flags_without_value_can_share_a_dash() -> None:
     options = daemon_parser().parse_args(["-vvfnz"])
     assert (options.verbose, options.foreground, options.disable_hotplug, options.enable_exit) == (2, True, True, True)
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+@pytest.mark.parametrize(
+    "option",
+    ["pidfile", "admin-socket", "config-dir", "logfile", "config", "simulate", "trace", "capture", "record"],
+)
+def test_path_is_none_it_is_refused_as_usage(option: str, path: str) -> None:
+    parser = daemon_parser()
+    parser.raises = True
+    with pytest.raises(ValueError, match=f"--{option}: {re.escape(repr(path))} is no path"):
+        parser.parse_args([f"--{option}={path}"])

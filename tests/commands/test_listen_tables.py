@@ -74,6 +74,7 @@ def test_listen_tls_takes_absolute_paths() -> None:
         ({"address": "/a", "records": "all"}, "expected none, read or write"),
         ({"address": "/a", "tls-key": "k", "tls-certificate": "c"}, "tls-client-ca missing"),
         ({"address": "/a", "tls-key": "k", "tls-certificate": "c", "tls-client-ca": "a"}, "TLS is for TCP"),
+        ({"address": "/a", "tls-key": "", "tls-certificate": "c", "tls-client-ca": "a"}, "tls-key: '' is no path"),
         ({"address": "127.0.0.1:5", "mode": "0600"}, "for Unix sockets"),
     ],
 )

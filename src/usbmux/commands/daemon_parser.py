@@ -10,7 +10,15 @@ from typing import Final, NoReturn, TypeVar
 from usbmux import __version__
 from usbmux.admin.message import SUFFIX
 from usbmux.commands.configuration_file import DEFAULT_PATH
-from usbmux.commands.listen_tables import group_id, listen_address, listen_settings, octal_mode, rule, table_from_text
+from usbmux.commands.listen_tables import (
+    file_path,
+    group_id,
+    listen_address,
+    listen_settings,
+    octal_mode,
+    rule,
+    table_from_text,
+)
 from usbmux.commands.logs import FORMATS
 from usbmux.commands.tracing import add_trace_options
 from usbmux.control.address import parse_address
@@ -68,7 +76,7 @@ def daemon_parser() -> DaemonParser:
     _add_phone_options(parser)
     _add_log_options(parser)
     _add_configuration_options(parser)
-    add_trace_options(parser)
+    add_trace_options(parser, _path)
     return parser
 
 
@@ -88,6 +96,7 @@ def _add_process_options(parser: argparse.ArgumentParser) -> None:
         "-P",
         "--pidfile",
         metavar="PATH",
+        type=_path,
         help=f"locked while the daemon lives, {NONE} for none (default: /run/usbmuxd.pid, none with -f or -s)",
     )
     add("-x", "--exit", action="store_true", help="end the running daemon if it has -z and no phone is attached")
@@ -149,6 +158,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--admin-socket",
         metavar="PATH",
+        type=_path,
         help=f"for `usbmux status` and `usbmux capture`, mode 600, {NONE} for none (default: the first Unix socket's "
         f"path and {SUFFIX})",
     )
@@ -163,7 +173,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_phone_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("phones").add_argument
-    add("-C", "--config-dir", metavar="PATH", type=Path, help="directory of the pair records")
+    add("-C", "--config-dir", metavar="PATH", type=_real_path, help="directory of the pair records")
     add("-n", "--disable-hotplug", action="store_true", help="look for phones only at the start and on USR2")
     add("-p", "--no-preflight", action="store_true", help="do not pair with phones when they come")
     add(
@@ -192,6 +202,7 @@ def _add_phone_options(parser: argparse.ArgumentParser) -> None:
         metavar="N|FILE",
         nargs="?",
         const="1",
+        type=_path,
         help="attach N simulated phones (default 1), or those that a TOML file describes, instead of real ones",
     )
     add("--usb", action="store_true", help="with --simulate: attach real phones too")
@@ -200,7 +211,7 @@ def _add_phone_options(parser: argparse.ArgumentParser) -> None:
 def _add_log_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("log").add_argument
     add("-v", "--verbose", action="count", default=0, help="log what happens; twice for every detail")
-    add("-l", "--logfile", metavar="PATH", type=Path, help="append the log to this file instead of stderr")
+    add("-l", "--logfile", metavar="PATH", type=_real_path, help="append the log to this file instead of stderr")
     add("--log-format", choices=FORMATS, help="(default: text; journald with -s)")
 
 
@@ -209,6 +220,7 @@ def _add_configuration_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--config",
         metavar="FILE",
+        type=_path,
         help=f"read FILE and FILE.d/*.toml, {NONE} for none (default: {DEFAULT_PATH} if it is there)",
     )
     add("--check-config", action="store_true", help="only say whether the configuration is right")
@@ -224,6 +236,14 @@ def _checked(convert: Callable[[str], T]) -> Callable[[str], T]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return converted
+
+
+def _path(text: str) -> str:
+    return _checked(file_path)(text)
+
+
+def _real_path(text: str) -> Path:
+    return Path(_path(text))
 
 
 def _seconds(text: str) -> float:

@@ -112,6 +112,17 @@ def listen_address(text: str, tls: TlsSettings | None = None) -> Address:
     return address
 
 
+def file_path(text: str) -> str:
+    """The name of a file or directory, which need not be there.
+
+    Raises:
+        ValueError: It can be none.
+    """
+    if not text or "\0" in text:  # the empty one would be the working directory
+        raise ValueError(f"{text!r} is no path")
+    return text
+
+
 def octal_mode(text: str) -> int:
     """The mode of a file.
 
@@ -202,7 +213,15 @@ def _tls(table: Table) -> TlsSettings | None:
         return None
     if len(given) < len(keys):
         raise ValueError(f"{', '.join(sorted(set(keys) - set(given)))} missing: TLS needs all three")
-    return TlsSettings(*(Path(_text(table, key)).absolute() for key in keys))
+    return TlsSettings(*(_absolute(table, key) for key in keys))
+
+
+def _absolute(table: Table, key: str) -> Path:
+    text = _text(table, key)
+    try:
+        return Path(file_path(text)).absolute()
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def _id_of(name: object, kind: str, look_up: Callable[[str], int]) -> int:

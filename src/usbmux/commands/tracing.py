@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
@@ -18,11 +19,11 @@ _HELP: Final = {
 }
 
 
-def add_trace_options(parser: argparse.ArgumentParser) -> None:
-    """``--trace``, ``--capture`` and ``--record``."""
+def add_trace_options(parser: argparse.ArgumentParser, path: Callable[[str], str]) -> None:
+    """``--trace``, ``--capture`` and ``--record``; `path` checks what is given."""
     group = parser.add_argument_group("traces", "Each takes a file, or - for the standard output.")
     for name, text in _HELP.items():
-        group.add_argument(f"--{name}", metavar="FILE", help=text)
+        group.add_argument(f"--{name}", metavar="FILE", type=path, help=text)
 
 
 def check_trace_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
