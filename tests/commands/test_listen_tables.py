@@ -109,7 +109,15 @@ def test_rule_impossible_says_why(table: dict[str, object], problem: str) -> Non
         rule(table)
 
 
+@pytest.mark.parametrize("number", [0xFFFFFFFF, 99999999999])
+def test_number_can_be_no_id_it_is_refused(number: int) -> None:
+    for name in (number, str(number)):  # -1 as the system spells it, which changes nothing, and beyond
+        with pytest.raises(ValueError, match="there is no group"):
+            group_id(name)
+
+
 def test_ids_are_found_by_name_and_number() -> None:
+    assert group_id(0xFFFFFFFE) == group_id("4294967294") == 0xFFFFFFFE
     assert user_id("root") == group_id("root") == 0
     assert user_id(str(os.getuid())) == os.getuid()
     assert octal_mode("0660") == 0o660

@@ -30,6 +30,8 @@ RULE_KEYS: Final = {
     "ports": "ports of phones that they may connect to",
     "records": "what they may do with pair records: none, read or write",
 }
+_HIGHEST_ID: Final = 0xFFFFFFFE
+"""Of users and groups; one more is -1, by which chown() means to change nothing."""
 _LISTS: Final = ("udids", "ports", "users", "groups")
 
 
@@ -225,10 +227,9 @@ def _absolute(table: Table, key: str) -> Path:
 
 
 def _id_of(name: object, kind: str, look_up: Callable[[str], int]) -> int:
-    if isinstance(name, int) and not isinstance(name, bool) and name >= 0:
-        return name
-    if isinstance(name, str) and name.isdecimal():
-        return int(name)
+    number = int(name) if isinstance(name, str) and name.isdecimal() else name
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= _HIGHEST_ID:
+        return number
     try:
         return look_up(str(name))
     except (KeyError, OSError) as error:
