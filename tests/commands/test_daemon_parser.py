@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from usbmux.commands.daemon_parser import daemon_parser
+from usbmux.commands.daemon_parser import MODE_VARIABLE, daemon_parser
 
 OPTIONS = [
     ("-v", "--verbose", [], "verbose", 1),
@@ -62,3 +62,20 @@ def test_path_is_none_it_is_refused_as_usage(option: str, path: str) -> None:
     parser.raises = True
     with pytest.raises(ValueError, match=f"--{option}: {re.escape(repr(path))} is no path"):
         parser.parse_args([f"--{option}={path}"])
+
+
+@pytest.mark.parametrize(("value", "mode"), [("", None), ("3", 3)])
+def test_variable_has_a_mode_or_is_empty_it_is_that_or_none(
+    value: str, mode: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODE_VARIABLE, value)
+    assert daemon_parser().parse_args([]).mode == mode
+
+
+def test_variable_has_no_mode_it_is_named_unless_a_mode_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODE_VARIABLE, "9")
+    parser = daemon_parser()
+    parser.raises = True
+    assert parser.parse_args(["--mode", "4"]).mode == 4
+    with pytest.raises(ValueError, match="'9' is no USB mode, which are 1 to 5; it is in USBMUXD_DEFAULT_DEVICE_MODE"):
+        parser.parse_args([])

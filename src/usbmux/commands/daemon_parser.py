@@ -187,7 +187,7 @@ def _add_phone_options(parser: argparse.ArgumentParser) -> None:
         "--mode",
         metavar="1-5",
         type=_checked(_usb_mode),
-        default=os.environ.get(MODE_VARIABLE),
+        default=os.environ.get(MODE_VARIABLE) or None,
         help=f"switch phones to this USB mode (default: {MODE_VARIABLE}, else only phones that hide their mux)",
     )
     add(
@@ -264,7 +264,8 @@ def _positive(text: str) -> int:
 
 def _usb_mode(text: str) -> int:
     if text not in ("1", "2", "3", "4", "5"):
-        raise ValueError(f"{text!r} is no USB mode, which are 1 to 5")
+        where = f"; it is in {MODE_VARIABLE}" if text == os.environ.get(MODE_VARIABLE) else ""
+        raise ValueError(f"{text!r} is no USB mode, which are 1 to 5{where}")
     return int(text)
 
 
