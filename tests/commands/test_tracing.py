@@ -36,6 +36,27 @@ def test_two_traces_to_one_place_are_refused_as_usage(tmp_path: Path) -> None:
     assert refused.stderr.endswith("error: two traces cannot be written to one file\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--trace", "trace", "--record", "./trace"], "two traces cannot be written to one file"),
+        (["--trace", "../here/log", "--logfile", "log"], "a trace cannot be written to the file of the log"),
+    ],
+)
+def test_two_spellings_of_one_file_are_refused_as_usage(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(SystemExit, match="2"):
+        read_choices(["--config", "NONE", *arguments])
+    assert f"error: {complaint}\n" in capsys.readouterr().err
+
+
 def test_trace_to_standard_output_of_a_daemon_in_the_background_is_refused_as_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

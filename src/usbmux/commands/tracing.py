@@ -1,6 +1,7 @@
 """The options of ``usbmuxd`` that write down what crosses between it and the phones."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,10 +28,13 @@ def add_trace_options(parser: argparse.ArgumentParser, path: Callable[[str], str
 
 
 def check_trace_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End the program if the options exclude each other, or those of the process."""
+    """End the program if the options exclude each other, or those of the process or the log."""
     paths = [path for path in (getattr(options, name) for name in _HELP) if path is not None]
-    if len(paths) > len(set(paths)):
+    files = [path if path == "-" else os.path.abspath(path) for path in paths]
+    if len(files) > len(set(files)):
         parser.error("two traces cannot be written to one file")
+    if options.logfile is not None and os.path.abspath(options.logfile) in files:
+        parser.error("a trace cannot be written to the file of the log")
     if "-" in paths and sys.stdout is None:
         parser.error("a trace on the standard output needs an open one")
     if "-" in paths and not (options.foreground or options.systemd or sys.platform == "win32"):
