@@ -127,6 +127,14 @@ def test_in_the_background_a_start_that_fails_is_told_by_status_and_words(folder
     assert not folder.pid_file.exists()
 
 
+def test_in_the_background_sockets_that_were_handed_over_are_refused(folder: Folder) -> None:
+    hand_over = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh"]
+    outcome = folder.run("--simulate", through=hand_over)
+    words = "usbmuxd: sockets that were handed over are for one process: --systemd or --foreground takes them\n"
+    assert (outcome.returncode, outcome.stderr) == (1, words)
+    assert not folder.socket.exists()
+
+
 @pytest.mark.parametrize("option", ["-l", "-P"])
 def test_in_the_background_a_file_that_cannot_be_made_is_named(folder: Folder, option: str) -> None:
     failed = folder.run("--simulate", option, "/no/such/directory")

@@ -5,7 +5,7 @@ See sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 
 import os
 import socket
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Final
 
 from usbmux.errors import ConfigurationError
@@ -67,13 +67,18 @@ class ServiceManager:
                 return
 
 
+def count_handed(environment: Mapping[str, str]) -> int:
+    """How many sockets the service manager has handed to this very process, and not to a child or parent of it."""
+    pid, number = environment.get("LISTEN_PID"), environment.get("LISTEN_FDS", "")
+    return int(number) if pid == str(os.getpid()) and number.isdecimal() else 0
+
+
 def _take_sockets(environment: MutableMapping[str, str]) -> list[HandedSocket]:
-    pid, number, names = (environment.pop(f"LISTEN_{key}", "") for key in ("PID", "FDS", "FDNAMES"))
-    if pid != str(os.getpid()) or not number.isdecimal():
-        return []
+    count = count_handed(environment)
+    names = [environment.pop(f"LISTEN_{key}", "") for key in ("PID", "FDS", "FDNAMES")][-1]
     named = names.split(":") if names else []
     handed = []
-    for index in range(int(number)):
+    for index in range(count):
         sock = _listening(_FIRST_DESCRIPTOR + index)
         os.set_inheritable(sock.fileno(), False)
         sock.setblocking(False)

@@ -25,7 +25,7 @@ from usbmux.commands.exits import ExitCode, complain, run_guarded, run_program, 
 from usbmux.commands.listen_tables import group_id, listen_settings, rule
 from usbmux.commands.logs import Log
 from usbmux.commands.pid_file import PidFile, locking_pid
-from usbmux.commands.service_manager import ServiceManager
+from usbmux.commands.service_manager import ServiceManager, count_handed
 from usbmux.commands.tracing import add_traces, check_trace_options
 from usbmux.control.address import UnixAddress, address_from_environment, bound_address, parse_address
 from usbmux.daemon.admission import ClientLimits
@@ -171,6 +171,10 @@ def _begin(choices: Choices, arguments: Sequence[str]) -> int:
         return ExitCode.OK
     if options.foreground or options.systemd or sys.platform == "win32":
         return _run(choices, arguments, pid_file, _tell_ready)
+    if count_handed(os.environ):
+        raise ConfigurationError(
+            "sockets that were handed over are for one process: --systemd or --foreground takes them"
+        )
     from usbmux.commands.daemonize import run_in_background
 
     return run_in_background(lambda ready: _run(choices, arguments, pid_file, lambda _daemon: ready()))
