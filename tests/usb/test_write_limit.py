@@ -73,6 +73,35 @@ def test_more_was_left_than_the_limit_may_sink_it_is_its_least() -> None:
     assert limit.bytes == LEAST
 
 
+def test_ran_low_again_and_again_after_it_sank_it_sinks_ever_more_rarely() -> None:
+    limit = limit_of(SpareMemory(1000))
+    for patience in (LOOKS, 2 * LOOKS, 4 * LOOKS, 8 * LOOKS):
+        reopen(limit, 0)
+        assert limit.bytes == 150
+        for _ in range(patience - 1):
+            reopen(limit, 50)
+        assert limit.bytes == 150
+        reopen(limit, 50)
+        assert limit.bytes == LEAST
+
+
+def test_sinks_without_running_low_it_sinks_as_often_again() -> None:
+    limit = limit_of(SpareMemory(1000))
+    for patience in (LOOKS, 2 * LOOKS, 4 * LOOKS):
+        reopen(limit, 0)
+        for _ in range(patience):
+            reopen(limit, 50)
+    reopen(limit, 0)
+
+    for patience in (8 * LOOKS, 8 * LOOKS, 4 * LOOKS, 2 * LOOKS, LOOKS, LOOKS):
+        before = limit.bytes
+        for _ in range(patience - 1):
+            reopen(limit, 5)
+        assert limit.bytes == before
+        reopen(limit, 5)
+        assert limit.bytes == before - 5
+
+
 def test_ran_low_in_between_what_was_left_before_does_not_count() -> None:
     limit = limit_of(SpareMemory(1000))
     for _ in range(LOOKS - 1):

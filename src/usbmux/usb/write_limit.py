@@ -8,6 +8,7 @@ from usbmux.usb.drain import Drain
 from usbmux.usb.spare_memory import SpareMemory
 
 _LOOKS: Final = 32
+_MOST_LOOKS: Final = 4096
 _LEAD_S: Final = 0.00025
 """What an endpoint must have left to do while we wake up and hand over the next packet."""
 
@@ -19,6 +20,7 @@ class WriteLimit:
     runs dry before we are awake again. How much is enough depends on the phone, on this computer and on what else it
     does, so it is found out. If the endpoint ran dry while more was waiting, the bound rises; by what was always left
     it sinks, for that would not have been missed. Linux's byte queue limits do the same in front of network cards.
+    What sinks until the endpoint runs dry is tried again ever more rarely, for each time costs the phone a pause.
 
     Once it is known how fast the endpoint is, the bound is never below what it carries while we wake up, and what has
     gone out of the write on the wire does not count, as long as there is memory to borrow for that.
@@ -51,6 +53,10 @@ class WriteLimit:
         self._most = most
         self._step = step
         self._looks, self._least_left = 0, most
+        self._patience = _LOOKS
+        """After how many looks it sinks."""
+        self._has_sunk = False
+        """Whether the endpoint has not run dry since it sank."""
 
     def is_reached(self) -> bool:
         """Whether nothing more is to be handed over now."""
@@ -90,12 +96,18 @@ class WriteLimit:
         if not left:
             self._rise(min(self._step, self._most - self.bytes))
             self._looks, self._least_left = 0, self._most
+            if self._has_sunk:
+                self._patience = min(2 * self._patience, _MOST_LOOKS)
+                self._has_sunk = False
             return
         self._least_left = min(self._least_left, left)
         self._looks += 1
-        if self._looks == _LOOKS:
+        if self._looks >= self._patience:
             self._sink(min(self._least_left, self.bytes - self._floor))
             self._looks, self._least_left = 0, self._most
+            if self._has_sunk:
+                self._patience = max(self._patience // 2, _LOOKS)
+            self._has_sunk = True
 
     def _follow(self, rate: float) -> None:
         """The endpoint is busy, and carries so many bytes per second."""
