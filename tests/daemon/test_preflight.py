@@ -368,7 +368,9 @@ async def test_records_cannot_be_read_is_told(serve: Serve, caplog: pytest.LogCa
     await preflight.close()
 
 
-async def test_record_cannot_be_saved_the_phone_forgets_it_too(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+async def test_record_cannot_be_saved_the_phone_forgets_it_too(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     phone = iphone()
     harness = await serve(phone.device)
     preflight = await begun(harness)
@@ -377,7 +379,7 @@ async def test_record_cannot_be_saved_the_phone_forgets_it_too(serve: Serve, cap
         (harness.directory / "lockdown" / f"{UDID}.plist").mkdir()
         return VirtualIPhone.pair(phone, record)
 
-    phone.pair = pair  # type: ignore[method-assign]
+    monkeypatch.setattr(phone, "pair", pair)
     assert "SavePairRecord failed" in await settled(caplog)
     assert phone.hosts.host_ids == ()
     await preflight.close()

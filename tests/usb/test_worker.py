@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.bus_subjects import turns
 from usbmux.usb.worker import Worker
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ async def test_worker_call_cancelled_ends_after_what_was_called(times: int, work
     await asyncio.to_thread(entered.wait, WITHIN_S)
     for _ in range(times):
         call.cancel()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turns()
     assert not call.done()
 
     release.set()

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tests.contract.bus_subjects import turns
 from tests.usb.usbfs.device import Call, UsbfsDevice
 from tests.usb.usbfs.host import UsbfsHost
 from tests.usb.usbfs.subjects import Arrivals, until
@@ -273,10 +274,11 @@ async def test_listing_takes_long_cancelled_twice_leaves_nothing(
     host.plug(phone)
     opening = asyncio.ensure_future((await arrivals.first()).open())
     for _ in range(2):
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turns()
         opening.cancel()
-    threading.Timer(0.05, may_list.set).start()
+    await turns()
+    assert not opening.done()
+    may_list.set()
 
     with pytest.raises(asyncio.CancelledError):
         await opening
