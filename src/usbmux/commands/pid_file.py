@@ -64,7 +64,7 @@ class PidFile:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     break
-                time.sleep(_AGAIN_S)
+                time.sleep(_AGAIN_S)  # flock() waits without end or not at all
         holder = _read_pid(self._path)
         named = f" (pid {holder})" if holder else ""
         raise OSError(errno.EAGAIN, f"{self._path} is locked: another usbmuxd is running{named}")
