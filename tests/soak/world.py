@@ -212,7 +212,7 @@ class World:
         assert deadline is None or deadline > self.now, "a deadline that has passed already"
 
     def _is_rest_late(self, now: float) -> bool:
-        deadline = self.session._packet_deadline
+        deadline = self.session._ingress.deadline
         return deadline is not None and deadline <= now
 
     def pull_packet(self) -> bool:

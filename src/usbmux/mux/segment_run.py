@@ -4,7 +4,7 @@ What is not ordinary in every respect is left where it is, for the general way, 
 is an abbreviation and no rule: a session that takes no runs behaves the same, as tests/mux/session/test_runs.py shows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from usbmux.mux.arrivals import Arrivals
@@ -22,6 +22,7 @@ class SegmentRun:
     """Takes runs for one session.
 
     Args:
+        link_count: Of the phone's packets.
         connections: Of the session, by source port.
         arrivals: Get the data of segments.
         changed: Called for a connection that may have something to send now.
@@ -29,25 +30,25 @@ class SegmentRun:
 
     def __init__(
         self,
-        connections: dict[int, TcpConnection],
+        link_count: LinkCount,
+        connections: Mapping[int, TcpConnection],
         arrivals: Arrivals,
         *,
         changed: Callable[[TcpConnection], None],
     ) -> None:
+        self._link_count: Final = link_count
         self._connections: Final = connections
         self._arrivals: Final = arrivals
         self._changed: Final = changed
 
-    def take(
-        self, pieces: Sequence[bytes | memoryview], index: int, offset: int, link_count: LinkCount, now: float
-    ) -> tuple[int, int]:
+    def take(self, pieces: Sequence[bytes | memoryview], index: int, offset: int, now: float) -> tuple[int, int]:
         """Take the packets of version 2 that begin at `offset` of a piece, as long as they are whole and ordinary.
 
         Returns:
             Index of the piece in which the first one begins that was not taken, and where; the number of pieces and 0
             if all were taken.
         """
-        expected = link_count.expected
+        expected = self._link_count.expected
         if expected is None:
             return index, offset
         unpack, connections, changed, arrived = (
@@ -92,5 +93,5 @@ class SegmentRun:
                 break
             index, offset = index + 1, 0
         if expected != first:
-            link_count.receive_expected(expected)
+            self._link_count.receive_expected(expected)
         return index, offset

@@ -13,7 +13,6 @@ from typing import Final
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 from usbmux.mux.arrivals import Arrivals
 from usbmux.mux.connection import TcpConnection
-from usbmux.mux.early_acknowledgement import take_early
 from usbmux.mux.egress import Egress
 from usbmux.mux.events import (
     CloseCause,
@@ -26,12 +25,11 @@ from usbmux.mux.events import (
     SessionFailed,
 )
 from usbmux.mux.handshake import Handshake
+from usbmux.mux.ingress import Ingress
 from usbmux.mux.link_count import LinkCount
-from usbmux.mux.packet import HEADER_LENGTH, MuxProtocol, PacketReader, phone_text
+from usbmux.mux.packet import HEADER_LENGTH, MuxProtocol, Packet, phone_text
 from usbmux.mux.port_allocator import LAST_PORT, PortAllocator
 from usbmux.mux.segment import Flags, Segment, ports_of
-from usbmux.mux.segment_packet import HEADERS_LENGTH
-from usbmux.mux.segment_run import SegmentRun
 from usbmux.mux.settings import MuxSettings
 from usbmux.mux.timers import Timers
 
@@ -73,9 +71,6 @@ class MuxSession:
         self._unsent_resets: dict[int, TcpConnection] = {}
         """Connections that have ended, by source port, which is in use until the phone has been told."""
         self._resynchronisations = 0
-        self._is_ordinary = False
-        """Whether runs of segments can be taken: the handshake is done, and the framing that of version 2."""
-        self._run = SegmentRun(self._connections, self._arrivals, changed=self._plan)
         self.next_event: Final[Callable[[], Event | None]] = self._arrivals.next
         """Remove and return what happened, oldest first."""
         self.waiting_events: Final[Sized] = self._arrivals.events
@@ -83,8 +78,6 @@ class MuxSession:
         self.deadline_moved = False
         """Whether `deadline` may have come nearer since this was last cleared."""
         self._now = now
-        self._packet_deadline: float | None = None
-        """For the rest of a packet that has begun."""
         self._begin_handshake(now)
 
     # The five verbs.
@@ -94,26 +87,22 @@ class MuxSession:
         index = offset = 0
         while index < len(pieces):
             self._now = now
-            is_run_over = self._is_ordinary and not self._reader.pending
-            if is_run_over:
-                index, offset = self._run.take(pieces, index, offset, self._link_count, now)
-                if index == len(pieces):
-                    break
-            self._receive(memoryview(pieces[index])[offset:], now, is_run_over=is_run_over)
-            index, offset = index + 1, 0
+            index, offset = self._ingress.take_run(pieces, index, offset, now)
+            if index < len(pieces):
+                self._receive(memoryview(pieces[index])[offset:], now)
+                index, offset = index + 1, 0
 
     def receive_data(self, data: bytes | memoryview, now: float) -> None:
         """Take the bytes of one bulk IN transfer, however the packets are split over transfers."""
-        self._receive(data, now, is_run_over=False)
+        self.receive_pieces((data,), now)
 
-    def _receive(self, data: bytes | memoryview, now: float, *, is_run_over: bool) -> None:
-        if self.state is _FAILED:
-            return
-        self._now = now
+    def _receive(self, data: memoryview, now: float) -> None:
+        """Take what does not begin with an ordinary segment."""
         try:
             if self.state is _HANDSHAKE:
-                data = self._receive_during_handshake(data)
-            self._receive_packets(memoryview(data), is_run_over)
+                self._receive_during_handshake(data, now)
+            elif self.state is _READY:
+                self._receive_packets(data, now)
         except RemoteProtocolError as error:
             shown = f" ({error.data[:16].hex(' ')})" if error.data else ""
             self._resynchronise(f"{error}{shown}", now)
@@ -128,7 +117,7 @@ class MuxSession:
     def deadline(self) -> float | None:
         """When `handle_timer` wants to be called, or None."""
         if self.state is _READY:
-            earliest, of_packet = self._timers.deadline, self._packet_deadline
+            earliest, of_packet = self._timers.deadline, self._ingress.deadline
             return of_packet if earliest is None or (of_packet is not None and of_packet < earliest) else earliest
         return self._handshake.deadline if self.state is _HANDSHAKE else None
 
@@ -139,7 +128,7 @@ class MuxSession:
         if self.state is _HANDSHAKE:
             self._handle_handshake_timer(now)
             return
-        if self._packet_deadline is not None and now >= self._packet_deadline:
+        if self._ingress.deadline is not None and now >= self._ingress.deadline:
             self._resynchronise(f"the rest of a packet did not come within {self.settings.packet_timeout_s:g} s", now)
             return
         while (owner := self._timers.pop_due(now)) is not None:
@@ -217,16 +206,15 @@ class MuxSession:
         if self.state is _FAILED:
             return
         self._set_state(SessionState.FAILED)
-        self._is_ordinary = False
         self._emit(SessionFailed(reason))
         self._lose_connections(reason)
 
     # Inside: state and bookkeeping.
 
     def _begin_handshake(self, now: float) -> None:
-        self._reader = PacketReader(version=1)
         self._handshake = Handshake(now, self.settings)
         self._link_count = LinkCount()
+        self._ingress = Ingress(self.settings, self._link_count, self._connections, self._arrivals, changed=self._plan)
         self.egress = Egress(self.settings, self._link_count, control_sent=self._control_sent)
         """To be asked `may_have_packet`, `headers_length` and `granted`, no more."""
         self.send_at_once = self.egress.pass_by
@@ -235,12 +223,10 @@ class MuxSession:
         Call only when the phone can be sent a packet, while the connection's queue is empty and nothing goes before: it
         is `granted`, or `may_have_packet` is false. Returns how long the packet is that stands in the buffer then.
         """
-        self._packet_deadline = None
         self.deadline_moved = True
         for local_port in self._unsent_resets:
             self._ports.release(local_port, now, rest=True)
         self._unsent_resets.clear()
-        self._is_ordinary = False
 
     def _resynchronise(self, reason: str, now: float) -> None:
         """The framing is lost: begin anew with VERSION, which makes the phone forget everything too (M4)."""
@@ -298,60 +284,32 @@ class MuxSession:
 
     # Inside: what comes in.
 
-    def _receive_during_handshake(self, data: bytes | memoryview) -> bytes:
-        """Look for the answer to VERSION; return what came behind it."""
+    def _receive_during_handshake(self, data: memoryview, now: float) -> None:
+        """Look for the answer to VERSION, and take what comes behind it."""
         found = self._handshake.receive_data(data)
         if found is None:
-            return b""
+            return
         version, rest = found
         if version.major not in HEADER_LENGTH:
             raise RemoteProtocolError(f"mux version {version.major}.{version.minor} is not supported")
         if self._handshake.skipped:
             self._emit(PacketIgnored(f"{self._handshake.skipped} bytes before VERSION"))
-        self._reader.version = version.major
+        self._ingress.use_version(version.major)
         self.egress.use_version(version.major, is_late=bool(self._handshake.repeats))
-        self._is_ordinary = version.major == 2
         self._set_state(SessionState.READY)
         self._emit(HandshakeCompleted(version.major))
-        return rest
+        self.receive_data(rest, now)
 
-    def _receive_packets(self, data: memoryview, is_run_over: bool) -> None:
-        """`is_run_over` is whether the first packet was found not to be ordinary."""
-        reader, offset, end = self._reader, 0, len(data)
-        begun = len(reader.pending)
-        is_new = not begun
-        while offset < end:
-            is_whole = not reader.pending
-            if is_whole and reader.version == 2 and not is_run_over:
-                _index, offset = self._run.take((data,), 0, offset, self._link_count, self._now)
-                if _index:
-                    break
-            is_run_over = False
-            raw, offset = reader.next_raw(data, offset)
-            if raw is not None:
-                is_new = True
-                # A run has been tried with it, unless it came in parts.
-                if is_whole or reader.version == 1 or not self._run.take((raw,), 0, 0, self._link_count, self._now)[0]:
-                    self._receive_packet(raw)
-        if not reader.pending or self.state is not _READY:
-            self._packet_deadline = None
-        elif is_new or begun < HEADERS_LENGTH:
-            self._await_rest(is_new=is_new)
-
-    def _await_rest(self, *, is_new: bool) -> None:
-        """The rest of a packet is still coming, which begins in this transfer or whose headers had not all come."""
-        if is_new:
-            # A length that was no length may wait for 64 KiB that never come, and everything behind it with it.
-            self._packet_deadline = self._now + self.settings.packet_timeout_s
+    def _receive_packets(self, data: memoryview, now: float) -> None:
+        deadline = self._ingress.deadline
+        for packet in self._ingress.packets(data, now):
+            self._receive_packet(packet)
+        if self._ingress.deadline != deadline:
             self.deadline_moved = True
-        if self._reader.version == 2:  # phones with version 1 are slower than any of this
-            connection = take_early(self._reader.pending, self._link_count.expected, self._connections, self._now)
-            if connection is not None:
-                self._plan(connection)
 
-    def _receive_packet(self, raw: memoryview) -> None:
-        protocol, payload, tx_seq, _rx_seq = self._reader.decode(raw)
-        is_counted = self._reader.version == 2 and (protocol == _TCP or protocol != MuxProtocol.VERSION)
+    def _receive_packet(self, packet: Packet) -> None:
+        protocol, payload, tx_seq, _rx_seq = packet
+        is_counted = self._ingress.version == 2 and (protocol == _TCP or protocol != MuxProtocol.VERSION)
         if is_counted and (gap := self._link_count.receive(tx_seq)) is not None:
             self._receive_behind_gap(gap)
         if protocol == _TCP:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.mux.outcome import Outcome
 from tests.mux.turn import ODD, ORDINARY, Turn, packets_of
 from tests.mux.wire import FIRST, Wire
+from usbmux.mux.ingress import Ingress
 from usbmux.mux.segment_run import SegmentRun
 
 SENT = b"0123456789"
@@ -72,7 +73,7 @@ def client_goes_on(wire: Wire, turn: Turn) -> None:
 def test_runs_or_none_come_to_the_same(turns: list[Turn], transfer_length: int, together: bool) -> None:
     with_runs = outcome(turns, transfer_length, together=together)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SegmentRun, "take", lambda _self, _pieces, index, offset, _link_count, _now: (index, offset))
+        patch.setattr(SegmentRun, "take", lambda _self, _pieces, index, offset, _now: (index, offset))
         without = outcome(turns, transfer_length, together=False)
 
     assert with_runs == without
@@ -86,7 +87,7 @@ def test_ordinary_segments_are_taken_in_runs() -> None:
     wire.inject(payload=b"1")
     packets = [wire.segment(seq=FIRST + 1 + index, payload=b"%d" % index) for index in range(3)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire.session._reader, "next_raw", None)
+        patch.setattr(Ingress, "packets", None)
         wire.inject_data(b"".join(packets))
     wire.expect_data(connection, b"1012")
     assert struct.unpack_from(">H", packets[-1], 12)[0] == wire.session._link_count.last
