@@ -8,6 +8,7 @@ import pytest
 
 from tests.daemon.harness import turns
 from usbmux.daemon.attendant import DeviceAttendant, Patience
+from usbmux.daemon.device_stream import DeviceStream
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError
 from usbmux.mux.packet import MuxProtocol, Version, encode_v1
@@ -160,7 +161,7 @@ async def _ending(streams: int) -> tuple[asyncio.Task[None], SlowPipe, PipeRecei
     registry, attendant, candidate, receiver = await _attached()
     (device,) = registry
     for _ in range(streams):
-        device.link.connect(7, Handler())
+        DeviceStream(device.link, 7, Handler())
     pipe = candidate.pipe
     pipe.slots = len(pipe.written)
     closing = asyncio.create_task(attendant.close())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.daemon.conftest import Serve
-    from usbmux.daemon.device_link import DeviceStream
+    from usbmux.daemon.device_stream import DeviceStream
 
 pytestmark = pytest.mark.asyncio
 

@@ -10,7 +10,7 @@ from usbmux.control.message import Attached, ClientIdentity, Connect, Listen, No
 from usbmux.control.server import RequestReceived, ServerSession, ServerState
 from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import ConnectResult, Counts
-from usbmux.daemon.device_link import DeviceStream
+from usbmux.daemon.device_stream import DeviceStream
 from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.patience import Patience
 from usbmux.daemon.peer import Peer
@@ -230,7 +230,7 @@ class ClientLink:
             self._reply_to_connect(ConnectResult.NOT_ALLOWED)
             return
         try:
-            self._stream = link.connect(request.port, self)
+            self._stream = DeviceStream(link, request.port, self)
         except LocalProtocolError as error:
             self.complain("%s", error)
             self._reply_to_connect(ConnectResult.NOT_POSSIBLE)

@@ -5,18 +5,15 @@ No rule of the protocol stands here; see docs/architecture.md for the data path.
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
-from usbmux.admin.message import ConnectionState, ConnectionStatus
-from usbmux.daemon.counts import Counts, Traffic
+from usbmux.daemon.counts import Counts
 from usbmux.daemon.log_budget import LogBudget
 from usbmux.daemon.moderation import Moderation
 from usbmux.daemon.receive_window import at_speed
 from usbmux.errors import UsbDisconnectedError, UsbError
-from usbmux.mux.connection import TcpConnection
 from usbmux.mux.events import (
     CloseCause,
     ConnectionClosed,
@@ -34,6 +31,9 @@ from usbmux.mux.packet import ControlKind
 from usbmux.mux.session import MuxSession, SessionState
 from usbmux.mux.settings import MuxSettings
 from usbmux.usb.pipe import BulkPipe, UsbDeviceInfo
+
+if TYPE_CHECKING:
+    from usbmux.mux.connection import TcpConnection
 
 logger = logging.getLogger("usbmux.daemon.device")
 
@@ -59,130 +59,6 @@ class StreamHandler(Protocol):
 
     def stream_closed(self, cause: CloseCause, text: str) -> None:
         """It is over, or was never established. The last call."""
-
-
-class DeviceStream:
-    """A connection to a port of one phone, for the handler that owns it."""
-
-    __slots__ = ("_link", "_since", "connection")
-
-    def __init__(self, link: "DeviceLink", connection: TcpConnection, now: float) -> None:
-        self.connection: Final = connection
-        """To be looked at: `send` takes as many bytes as its `send_room`."""
-        self._link = link
-        self._since = now
-
-    def __str__(self) -> str:
-        connection = self.connection
-        return f"{self.udid}:{connection.remote_port} (source port {connection.local_port})"
-
-    @property
-    def udid(self) -> str:
-        """Of the phone."""
-        return self._link.info.serial_number
-
-    def status(self, client: int, now: float, traffic: Traffic | None = None, *, backlog: int = 0) -> ConnectionStatus:
-        """All that is known of it.
-
-        Args:
-            client: Number of the client that it is for.
-            now: The loop's time.
-            traffic: What it has moved, if it can.
-            backlog: How many bytes the client has not taken.
-        """
-        connection = self.connection
-        phone_stalls, phone_stalled_s = traffic.phone_stalls.until(now) if traffic else (0, 0.0)
-        client_stalls, client_stalled_s = traffic.client_stalls.until(now) if traffic else (0, 0.0)
-        return ConnectionStatus(
-            client=client,
-            udid=self.udid,
-            port=connection.remote_port,
-            local_port=connection.local_port,
-            state=ConnectionState[connection.state.name],
-            age_s=round(now - self._since, 3),
-            send_room=connection.send_room,
-            bytes_to_phone=traffic.bytes_to_phone if traffic else 0,
-            bytes_from_phone=traffic.bytes_from_phone if traffic else 0,
-            backlog=backlog,
-            phone_stalls=phone_stalls,
-            phone_stalled_s=round(phone_stalled_s, 3),
-            client_stalls=client_stalls,
-            client_stalled_s=round(client_stalled_s, 3),
-        )
-
-    def set_handler(self, handler: StreamHandler) -> None:
-        """Who hears of the stream from now on."""
-        self._link.handlers[self.connection] = handler
-
-    def send(self, data: bytes) -> None:
-        """Queue at most `connection.send_room` bytes for the phone."""
-        now = self._link.now()
-        self._link.moderation.begin_anew()
-        self._link.session.send(self.connection, data, now)
-        self._link.turn(now)
-
-    def send_from(self, sock: socket.socket, limit: int) -> int | None:
-        """Send what a socket has, without copying it, if nothing has to go before.
-
-        Args:
-            sock: To be read from once.
-            limit: The most to be read, in bytes: at most `connection.send_room`, and what one packet takes.
-
-        Returns:
-            How many bytes there were, 0 at the end; or None, and nothing was done: others go first, or the phone
-            takes nothing now. Then `offer`.
-
-        Raises:
-            BlockingIOError: The socket has nothing now.
-            OSError: It is broken.
-        """
-        link = self._link
-        session = link.session
-        egress = session.egress
-        if (egress.may_have_packet and egress.granted is not self.connection) or self.connection.queue.length:
-            return None
-        pipe = link.pipe
-        if (buffer := pipe.free_buffer()) is None:
-            return None
-        if count := sock.recv_into(buffer[egress.headers_length :], limit):
-            pipe.write_buffer(session.send_at_once(self.connection, buffer, count))
-            link.moderation.went(self.connection, count, pipe.drain)
-        return count
-
-    def offer(self, count: int) -> None:
-        """Get in line for `send_from`: `StreamHandler.stream_turn_came` follows, once, unless the stream ends.
-
-        Args:
-            count: How many bytes there will be, about.
-        """
-        link = self._link
-        link.session.offer(self.connection, count)
-        if link.has_free_slot():
-            link.turn(link.now())
-
-    def acknowledge(self, count: int) -> None:
-        """The client has taken `count` more bytes than `StreamHandler.stream_data_received` said."""
-        now = self._link.now()
-        self._link.session.acknowledge(self.connection, count, now)
-        self._link.turn(now)
-
-    def shutdown_write(self) -> None:
-        """The client sends no more, but reads on."""
-        now = self._link.now()
-        self._link.session.shutdown_write(self.connection, now)
-        self._link.turn(now)
-
-    def close(self) -> None:
-        """The client is gone; what was sent before still reaches the phone."""
-        now = self._link.now()
-        self._link.session.close(self.connection, now)
-        self._link.turn(now)
-
-    def abort(self, text: str) -> None:
-        """Reset the connection at once, with a text for the phone's log."""
-        now = self._link.now()
-        self._link.session.abort(self.connection, text, now)
-        self._link.turn(now)
 
 
 class DeviceLink:
@@ -232,18 +108,6 @@ class DeviceLink:
         """Begin to read and offer the handshake."""
         self.pipe.start(self)
         self.turn(self.now())
-
-    def connect(self, port: int, handler: StreamHandler) -> DeviceStream:
-        """Begin a connection; the handler hears how it went.
-
-        Raises:
-            LocalProtocolError: The phone is not ready, or no source port is free.
-        """
-        now = self.now()
-        connection = self.session.connect(port, now)
-        self.handlers[connection] = handler
-        self.turn(now)
-        return DeviceStream(self, connection, now)
 
     def shut_down(self, reason: str) -> None:
         """Reset every connection and call the link ended. What the pipe does not take at once goes out later."""

@@ -9,7 +9,8 @@ from typing import Final, Protocol
 from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.control.message import normalized_udid
 from usbmux.daemon.counts import ConnectResult, Counts
-from usbmux.daemon.device_link import DeviceLink, DeviceStream
+from usbmux.daemon.device_link import DeviceLink
+from usbmux.daemon.device_stream import DeviceStream
 from usbmux.daemon.peer import Peer
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import LocalProtocolError
@@ -136,7 +137,7 @@ class ForwardedClient:
     def _connect(self, link: DeviceLink) -> None:
         self._set_state(ForwardedState.CONNECTING)
         try:
-            self._stream = link.connect(self._port, self)
+            self._stream = DeviceStream(link, self._port, self)
         except LocalProtocolError as error:
             self._obstacle = str(error)
             self._set_state(ForwardedState.WAITING)

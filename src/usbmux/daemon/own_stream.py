@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from usbmux.control.message import ResultCode
 from usbmux.daemon.device_link import DeviceLink
+from usbmux.daemon.device_stream import DeviceStream
 from usbmux.errors import DeviceResetError, PortRefusedError
 from usbmux.mux.events import CloseCause
 
@@ -29,7 +30,7 @@ class OwnStream:
         self._is_established = False
         self._is_refused = False
         self._changed: Final = asyncio.Event()
-        self._stream: Final = link.connect(port, self)
+        self._stream: Final = DeviceStream(link, port, self)
 
     @classmethod
     async def open(cls, link: DeviceLink, port: int) -> Self:

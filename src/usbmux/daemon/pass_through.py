@@ -15,7 +15,7 @@ from typing import Final
 
 from usbmux.admin.message import ClientActivity, ConnectionStatus
 from usbmux.daemon.counts import Traffic
-from usbmux.daemon.device_link import DeviceStream
+from usbmux.daemon.device_stream import DeviceStream
 from usbmux.daemon.linger import Linger
 from usbmux.daemon.socket_watch import SocketWatch
 from usbmux.daemon.stalls import Stalls

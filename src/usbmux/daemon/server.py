@@ -21,7 +21,7 @@ from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.client_table import ClientTable, ServedClient
 from usbmux.daemon.complaints import Complaints
 from usbmux.daemon.counts import Counts, Traffic
-from usbmux.daemon.device_link import DeviceStream
+from usbmux.daemon.device_stream import DeviceStream
 from usbmux.daemon.forward_file import ForwardFile
 from usbmux.daemon.forward_listener import ForwardListener
 from usbmux.daemon.forwarded_client import ForwardedClient
