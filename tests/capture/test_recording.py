@@ -94,6 +94,12 @@ def test_last_line_is_cut_off_the_rest_is_read(tmp_path: Path) -> None:
         ([HEADER, '{"link": 0, "t": 1, "in": ""}'], "line 2: link 0 has not begun"),
         ([HEADER, OPEN.replace('"link": 0', '"link": 1')], "line 2: link 1 begins, expected 0"),
         ([HEADER, OPEN.replace('"product_id": 1, ', "")], "line 2: product_id: expected int, found None"),
+        (
+            [HEADER, OPEN.replace('"product_id": 1', '"product_id": 65536')],
+            "line 2: product_id: 65536 is not in 0..65535",
+        ),
+        ([HEADER, OPEN.replace('"location_id": 2', '"location_id": -1')], "line 2: location_id: -1 is not in 0.."),
+        ([HEADER, OPEN.replace('_speed": 3', '_speed": -3')], "line 2: connection_speed: -3 is not in 0.."),
         ([HEADER, OPEN, '{"link": 0, "t": 1, "in": "?"}'], "line 3: "),
         ([HEADER, OPEN, '{"link": 0, "t": "now", "in": ""}'], "line 3: t: expected int, found 'now'"),
         ([HEADER, OPEN, '{"link": 0, "t": 1}'], "line 3: end: expected str, found None"),

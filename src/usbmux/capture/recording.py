@@ -26,6 +26,8 @@ from usbmux.usb.pipe import UsbDeviceInfo
 from usbmux.values import frozen
 
 _HEADER: Final = {"format": "usbmux recording", "version": 1}
+_FASTEST: Final = 0x7FFFFFFFFFFFFFFF
+"""In bit/s: clients read it into 64 bits with a sign."""
 T = TypeVar("T")
 
 
@@ -137,9 +139,9 @@ def _read_info(event: dict[str, object]) -> UsbDeviceInfo:
     fields: dict[str, object] = _take(event, "open", dict)
     return UsbDeviceInfo(
         serial_number=_take(fields, "serial_number", str),
-        product_id=_take(fields, "product_id", int),
-        location_id=_take(fields, "location_id", int),
-        connection_speed=_take(fields, "connection_speed", int),
+        product_id=_take_number(fields, "product_id", 0xFFFF),
+        location_id=_take_number(fields, "location_id", 0xFFFFFFFF),
+        connection_speed=_take_number(fields, "connection_speed", _FASTEST),
         port_path=_take(fields, "port_path", str),
     )
 
@@ -149,6 +151,13 @@ def _take(fields: dict[str, object], key: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ValueError(f"{key}: expected {kind.__name__}, found {value!r}")
     return value
+
+
+def _take_number(fields: dict[str, object], key: str, most: int) -> int:
+    number = _take(fields, key, int)
+    if not 0 <= number <= most:
+        raise ValueError(f"{key}: {number} is not in 0..{most}")
+    return number
 
 
 def _encode(data: bytes | memoryview) -> str:
