@@ -20,7 +20,7 @@ test-kernel: ## only the tests on a real kernel, in QEMU; a part of test
 test-portable: ## the tests that run on every system: protocols, client, simulated phone over TCP
 	@scripts/test-portable
 
-test-pythons: ## those and more of the library, with each Python from 3.11 to 3.14 that is here: VERSIONS
+test-pythons: ## those and more of the library, with each Python from 3.11 to 3.15 that is here: VERSIONS
 	@scripts/test-pythons $(VERSIONS)
 
 test-selectors: ## the daemon's sockets and the client as on systems without epoll (macOS), and without poll (Windows)

@@ -38,7 +38,7 @@ NOT_FOR_LIST: Final = (
     *("usbmux.admin", "usbmux.capture", "usbmux.daemon", "usbmux.mux", "usbmux.relay", "usbmux.testing", "usbmux.usb"),
     *("usbmux.client.aio", "usbmux.client.compat", "usbmux.client.watch", "usbmux.control.server"),
 )
-NOT_FOR_ONE_LINE_OF_HELP: Final = ("ast", "dis", "inspect", "tokenize")
+NOT_FOR_ONE_LINE_OF_HELP: Final = ("dis", "inspect", "tokenize")
 NOT_FOR_A_DAEMON: Final = (
     *("click", "cryptography", "http", "secrets", "usb1", "usbmux.testing.iphone"),
     *("usbmux.client", "usbmux.control.client", "usbmux.relay", "usbmux.capture.recording"),
