@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from usbmux.capture.trace_hub import TraceSink
-    from usbmux.usb.simulated import UsbFunction
+    from usbmux.usb.function import UsbFunction
 
 PATIENCE_S = 20.0
 ECHO, SOURCE, DIGEST, CLOSED = 7, 19, 99, 8

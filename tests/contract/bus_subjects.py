@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence, Sized
 
     from usbmux.errors import UsbError
-    from usbmux.usb.simulated import UsbFunction
+    from usbmux.usb.function import UsbFunction
 
 MOST_SLOTS = 64
 _SPEEDS = {512: 480_000_000, 1024: 5_000_000_000}

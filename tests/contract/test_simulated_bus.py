@@ -18,7 +18,7 @@ from usbmux.usb.simulated import SimulatedBus
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from usbmux.usb.simulated import UsbFunction
+    from usbmux.usb.function import UsbFunction
 
 
 class SimulatedRig:

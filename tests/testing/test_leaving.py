@@ -13,7 +13,7 @@ from usbmux.testing import SimulatedPhone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from usbmux.usb.simulated import UsbFunction
+    from usbmux.usb.function import UsbFunction
 
 WITHIN_S = 30.0
 

@@ -11,7 +11,7 @@ from usbmux.commands.simulate import judge
 from usbmux.control.address import UnixAddress
 from usbmux.errors import UsbmuxError
 from usbmux.testing import SimulatedPhone, Speed, UsbredirServer
-from usbmux.usb.simulated import UsbFunction
+from usbmux.usb.function import UsbFunction
 
 
 def run_redirection(path: str, phones: Sequence[SimulatedPhone], speed: str) -> int:

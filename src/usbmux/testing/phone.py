@@ -12,8 +12,8 @@ from usbmux.testing.device_connection import ConnectionState, DeviceConnection
 from usbmux.testing.options import VERSIONS, PhoneOptions, check_options
 from usbmux.testing.ports import AcceptsLate, PortHandler
 from usbmux.testing.stream import PhoneStream
+from usbmux.usb.function import UsbFunction
 from usbmux.usb.pipe import UsbDeviceInfo
-from usbmux.usb.simulated import UsbFunction
 
 DEFAULT_UDID: Final = "00008030-001A2B3C4D5E6F01"
 _PRODUCT_ID: Final = 0x12A8

@@ -18,7 +18,7 @@ from usbmux.testing.usb_control import ActiveInterface, RequestType, SetupPacket
 from usbmux.testing.usb_descriptors import IS_IN, DeviceKind, EndpointType
 from usbmux.testing.usb_endpoint import Halt, InEndpoint, InRequest, TransferStatus
 from usbmux.testing.usb_phone import INITIAL_MODE, MUX, hardware_address
-from usbmux.usb.simulated import UsbFunction
+from usbmux.usb.function import UsbFunction
 from usbmux.values import frozen
 
 _HARDWARE_ADDRESS: Final = 0x00

@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from usbmux.testing.usb_descriptors import DeviceKind, InterfaceKind, Speed
-from usbmux.usb.simulated import UsbFunction
+from usbmux.usb.function import UsbFunction
 
 ENDPOINT_OUT: Final = 0x04
 """The mux interface's endpoint from the host."""

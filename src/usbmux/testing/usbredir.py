@@ -21,7 +21,7 @@ from usbmux.testing.usb_descriptors import Speed
 from usbmux.testing.usb_device import UsbDevice, UsbDeviceOptions
 from usbmux.testing.usb_phone import INITIAL_MODE, phone_kinds
 from usbmux.testing.usbredir_session import SessionState, UsbredirSession
-from usbmux.usb.simulated import UsbFunction
+from usbmux.usb.function import UsbFunction
 
 _CHUNK_LENGTH: Final = 1 << 18
 

@@ -17,7 +17,7 @@ from usbmux.testing.usb_phone import ENDPOINT_IN, INITIAL_MODE, phone_kinds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from usbmux.usb.simulated import UsbFunction
+    from usbmux.usb.function import UsbFunction
 
 ZERO_PACKET = 0x40
 CONTROL = 2

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.usb.usbfs.host import UsbfsHost
-    from usbmux.usb.simulated import UsbFunction
+    from usbmux.usb.function import UsbFunction
 
 
 class UsbfsRig:
