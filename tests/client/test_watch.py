@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import threading
@@ -159,6 +160,22 @@ def test_watch_waited_for_by_two_threads_refuses_the_second(monkeypatch: pytest.
     monkeypatch.setattr(ListenAttempt, "go_on", go_on)
     with contextlib.closing(Client("/run/nobody").watch()) as watch:
         assert watch.wait_event(0) is None
+
+
+def test_watch_of_a_forked_process_is_closed_by_its_threads_alone(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(RED))
+        told.set()
+        peer.expect_hang_up()
+
+    told = threading.Event()
+    server.play(script)
+    watch = Client(server.address).watch()
+    assert watch.wait_event() == RED_ATTACHED
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as after a fork
+    assert closed_while_it_waits(watch, told) == []
 
 
 def test_watch_without_descriptors_left_raises_daemon_unavailable(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import selectors
 import socket
 from typing import TYPE_CHECKING, Self
@@ -20,8 +22,9 @@ class BellRungError(Exception):
 class Bell:
     """One thread waits with it, any other may ring. It rings on for those who begin to wait later.
 
-    To ring is to close one end of a pair: nothing is closed that the thread which waits may be using. Without `close`,
-    it is taken down when nobody has it any more.
+    To ring is to shut down one end of a pair: nothing is closed that the thread which waits may be using, and a process
+    that was forked meanwhile, which has the same sockets, does not keep it from being heard. That process is to put up
+    one of its own. Without `close`, it is taken down when nobody has it any more.
 
     Args:
         heard: One end of a pair of sockets.
@@ -31,6 +34,7 @@ class Bell:
     def __init__(self, heard: socket.socket, rung: socket.socket) -> None:
         self._heard = heard
         self._rung = rung
+        self._process = os.getpid()
 
     def __del__(self) -> None:
         self.close()
@@ -46,6 +50,11 @@ class Bell:
             return cls(*socket.socketpair())
         except OSError as error:
             raise DaemonUnavailableError(f"cannot watch the usbmux daemon: {error.strerror or error}") from error
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it was put up by this process, and not by one from which this process was forked."""
+        return self._process == os.getpid()
 
     def wait_for(self, wanted: Wanted, deadline: float) -> bool:
         """Wait for that; return whether it came before the deadline.
@@ -63,8 +72,10 @@ class Bell:
         return wanted <= deadline if isinstance(wanted, float) else bool(ready)
 
     def ring(self) -> None:
-        """End the wait under way and all later ones."""
-        self._rung.close()
+        """End the wait under way and all later ones, in the process that put it up; from another one, do nothing."""
+        if self.is_own:
+            with contextlib.suppress(OSError):  # it was taken down meanwhile
+                self._rung.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Take it down. Nobody may wait with it."""

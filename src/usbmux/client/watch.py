@@ -130,7 +130,8 @@ class Watch:
         try:
             if self._is_closed:
                 raise BellRungError
-            self._bell = self._bell or Bell.new()
+            if self._bell is None or not self._bell.is_own:
+                self._bell = Bell.new()
             yield self._bell
         finally:
             self._permits.append(permit)
