@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 RED_PHONE = Device.from_record(RED)
 BLUE_PHONE = Device.from_record(BLUE)
 SHORT_S = 0.05
+NO_FAMILY = 999
+"""No system has it, as a Linux that was started with ``ipv6.disable=1`` has no AF_INET6."""
 
 
 # Requests
@@ -206,6 +208,19 @@ def test_name_whose_addresses_do_not_answer_raises_timeout_for_all_of_them(
             Subject(kind, runner, TcpAddress("host.example", 1)).run(lambda c: c.devices(), timeout_s=SHORT_S)
         with pytest.raises(BlockingIOError):
             last.accept()
+
+
+def test_name_with_an_address_of_a_family_that_the_system_lacks_is_reached_by_the_next(
+    kind: ClientKind, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ScriptedServer.on_tcp()
+    server.play(answer(ListDevices(), DeviceList((RED,))))
+    assert isinstance(server.address, TcpAddress)
+    stranger = (NO_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", server.address.port, 0, 0))
+    known = (socket.AF_INET, socket.SOCK_STREAM, 0, "", (server.address.host, server.address.port))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [stranger, known])
+    assert Subject(kind, runner, server.address).run(lambda c: c.devices()) == [RED_PHONE]
+    server.finish()
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,11 @@ async def _open_tcp(address: TcpAddress) -> socket.socket:
     for family, kind, protocol, _, endpoint in await loop.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM
     ):
-        stream = socket.socket(family, kind, protocol)
+        try:
+            stream = socket.socket(family, kind, protocol)
+        except OSError as failure:
+            error = failure
+            continue
         try:
             stream.setblocking(False)
             await loop.sock_connect(stream, endpoint)
