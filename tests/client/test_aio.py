@@ -119,6 +119,22 @@ async def test_watch_dropped_before_the_daemon_has_answered_hangs_up(server: Scr
 
 
 @pytest.mark.asyncio
+async def test_watch_left_by_break_and_dropped_hangs_up_without_complaint(
+    server: ScriptedServer, recwarn: pytest.WarningsRecorder
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(Listen(), OK, Attached(RED))
+        peer.expect_hang_up()
+
+    server.play(script)
+    async for _ in AsyncClient(server.address).watch():
+        break
+    gc.collect()
+    await asyncio.to_thread(server.finish)
+    assert recwarn.list == []
+
+
+@pytest.mark.asyncio
 async def test_watch_closed_before_the_daemon_has_answered_leaves_no_task(server: ScriptedServer) -> None:
     server.play(silence)
     watch = AsyncClient(server.address).watch()

@@ -52,13 +52,13 @@ class AsyncWatch:
         await self.close()
 
     def __del__(self) -> None:
-        # A watch that nobody has any more cannot be closed, and the loop keeps its tasks. Of one that has failed this
-        # says that somebody knows, so asyncio does not complain.
-        if self._opening is not None:
-            try:
+        # A watch that nobody has any more cannot be closed, and the loop keeps its tasks and, before Python 3.11.5, its
+        # connections. Of a task that has failed this says that somebody knows, so asyncio does not complain.
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            if self._opening is not None:
                 self._opening.cancel()
-            except RuntimeError:
-                return  # the loop is closed
+            if self._connection is not None:
+                self._connection.close()
 
     def __aiter__(self) -> Self:
         return self
