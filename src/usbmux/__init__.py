@@ -38,7 +38,9 @@ __all__ = [
     "AmbiguousDeviceError",
     "AsyncClient",
     "AsyncLockdownClient",
+    "AsyncStream",
     "AsyncWatch",
+    "BlockingStream",
     "Client",
     "DaemonUnavailableError",
     "Device",
@@ -88,7 +90,9 @@ if TYPE_CHECKING:
     from usbmux.client.device import Device, DeviceAttached, DeviceDetached, DeviceEvent, DevicePaired, Listener
     from usbmux.client.watch import Watch
     from usbmux.lockdown.aio import AsyncLockdownClient
+    from usbmux.lockdown.aio_stream import AsyncStream
     from usbmux.lockdown.blocking import LockdownClient
+    from usbmux.lockdown.blocking_stream import BlockingStream
     from usbmux.lockdown.pair_record import PairRecord
 else:
     # What a program does not use, it does not pay for: the daemon needs no client, and few clients need asyncio.
@@ -100,7 +104,9 @@ else:
         "client.device": {"Device", "DeviceAttached", "DeviceDetached", "DeviceEvent", "DevicePaired", "Listener"},
         "client.watch": {"Watch"},
         "lockdown.aio": {"AsyncLockdownClient"},
+        "lockdown.aio_stream": {"AsyncStream"},
         "lockdown.blocking": {"LockdownClient"},
+        "lockdown.blocking_stream": {"BlockingStream"},
         "lockdown.pair_record": {"PairRecord"},
     }
 
