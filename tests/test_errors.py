@@ -4,6 +4,7 @@ import copy
 import errno
 import multiprocessing
 import pickle
+import re
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,17 @@ def test_error_copied_or_pickled_is_the_same(again: Callable[[UsbmuxError], Usbm
     copied = again(error)
     assert (type(copied), str(copied), copied.args) == (type(error), str(error), error.args)
     assert vars(copied) == vars(error)
+
+
+def test_tree_of_the_docstring_has_every_error_below_what_it_derives_from() -> None:
+    drawn: dict[str, int] = {}
+    for line in (errors.__doc__ or "").splitlines():
+        if match := re.match(r"( {4,})(\w+Error)\b", line):
+            parents = [name for name, depth in drawn.items() if depth < len(match[1])]
+            drawn[match[2]] = len(match[1])
+            if parents:
+                assert parents[-1] == vars(errors)[match[2]].__bases__[0].__name__
+    assert drawn.keys() == {type(error).__name__ for error in one_of_each()}
 
 
 def _refuse(number: int) -> int:

@@ -7,6 +7,7 @@
         LocalProtocolError          our caller asked for what the state forbids
         RemoteProtocolError         the peer sent what the protocol forbids
       AddressError                  (ValueError) not a socket address in any known spelling
+      ConfigurationError            (ValueError) a configuration says something that cannot be
       DaemonUnavailableError        (ConnectionError) nobody serves at the address, or it hung up
       RequestTimeoutError           (TimeoutError) the daemon did not answer in time
       RequestError                  the daemon answered with a result other than 0
