@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import pydoc
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, is_dataclass, replace
 from typing import Generic, TypeVar
@@ -135,6 +136,12 @@ def test_signature_is_that_of_the_dataclass() -> None:
     assert str(inspect.signature(Fresh)) == str(inspect.signature(Model))
     assert Fresh.__init__.__annotations__ == {"x": int, "y": int, "return": None}
     assert str(inspect.signature(Fresh)) == str(inspect.signature(Model))
+
+
+def test_class_of_which_there_is_a_value_can_be_asked_for_help() -> None:
+    assert Point(1).y == 0
+    assert "__init__(self, x: int, y: int = 0) -> None" in pydoc.plain(pydoc.render_doc(Point))
+    assert inspect.getmodule(Point.__init__) is inspect.getmodule(Point)
 
 
 def test_factory_makes_a_default_for_each_value() -> None:

@@ -123,7 +123,7 @@ def _initializer(
     It is made when the first value is, because to compile it takes longer than all the rest, and many a class that a
     program knows is never used.
     """
-    known: dict[str, Any] = {"not_given": _NOT_GIVEN}
+    known: dict[str, Any] = {"__name__": made.__module__, "not_given": _NOT_GIVEN}
     parameters, lines = ["self"], ["pass"]
     for name, settings in fields.items():
         known[f"set_{name}"] = made.__dict__[name].__set__
