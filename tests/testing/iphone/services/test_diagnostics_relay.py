@@ -69,7 +69,7 @@ async def test_wifi_address_that_is_none_empty(address: object) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("plane", [{"CurrentPlane": "IOService"}, {}])
+@pytest.mark.parametrize("plane", [{"CurrentPlane": "IOService"}, {"CurrentPlane": ""}, {}])
 async def test_registry_plane_its_root(plane: dict[str, str]) -> None:
     report = await ask({"Request": "IORegistry", **plane})
     assert report == {"IORegistry": {"name": "Root", "children": [{"name": "N104AP", "children": []}]}}

@@ -24,7 +24,8 @@ REPORTS: Final[Mapping[str, object]] = {
 _GESTALT_ENDED: Final = (17, 4)
 _BATTERY_NAMES: Final = frozenset({"IOPMPowerSource", "AppleSmartBattery", "AppleARMPMUCharger"})
 _WIFI_NAMES: Final = frozenset({"AppleBCMWLANSkywalkInterface", "IO80211Interface"})
-_PLANES: Final = frozenset({"IODeviceTree", "IOPower", "IOService", "IOUSB"})
+_PLANES: Final = frozenset({"", "IODeviceTree", "IOPower", "IOService", "IOUSB"})
+"""Those that there are; empty for the usual one."""
 
 
 def registry(request: Mapping[object, object], values: DeviceValues) -> Mapping[str, object]:
@@ -34,8 +35,8 @@ def registry(request: Mapping[object, object], values: DeviceValues) -> Mapping[
         return {"IORegistry": battery(values)}
     if not _WIFI_NAMES.isdisjoint(names):
         return {"IORegistry": _wifi(values)}
-    plane = request.get("CurrentPlane")
-    if not names and (plane is None or (isinstance(plane, str) and plane in _PLANES)):
+    plane = request.get("CurrentPlane", "")
+    if not names and isinstance(plane, str) and plane in _PLANES:
         return {"IORegistry": _root(values)}
     return {}
 
