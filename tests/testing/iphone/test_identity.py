@@ -28,6 +28,12 @@ def test_default_identity_has_what_hosts_need_in_their_types() -> None:
     assert {key: type(values.get(key)) for key in NEEDED} == NEEDED
 
 
+def test_default_identity_has_accessibility_switches_as_integers() -> None:
+    switches = Identity().all_domains(b"")["com.apple.Accessibility"]
+    for name in ("AssistiveTouch", "VoiceOverTouch", "ZoomTouch"):
+        assert type(switches.get(f"{name}EnabledByiTunes")) is int, name
+
+
 def test_default_identity_can_be_written_as_property_lists() -> None:
     for values in Identity().all_domains(b"").values():
         assert plistlib.loads(plistlib.dumps(values)) == values

@@ -23,6 +23,12 @@ def test_set_value_new_domain_holds_it() -> None:
     assert values.everything("domain") == {"a": True}
 
 
+def test_set_value_of_an_integer_to_a_boolean_stays_an_integer() -> None:
+    values = Values({"domain": {"switch": 0}})
+    assert values.set_value("switch", True, "domain")
+    assert [(type(value), value) for value in values.everything("domain").values()] == [(int, 1)]
+
+
 def test_remove_value_twice_finds_it_once() -> None:
     values = Values({None: {"a": 1}})
     assert [values.remove_value("a"), values.remove_value("a")] == [True, False]

@@ -37,7 +37,11 @@ _CLOCK: Final[Mapping[str, Value]] = {
     "Uses24HourClock": True,
 }
 _DOMAINS: Final[Mapping[str, Mapping[str, Value]]] = {
-    "com.apple.Accessibility": {"VoiceOverTouchEnabledByiTunes": False, "ZoomTouchEnabledByiTunes": False},
+    "com.apple.Accessibility": {  # 0 or 1: go-ios takes no booleans
+        "AssistiveTouchEnabledByiTunes": 0,
+        "VoiceOverTouchEnabledByiTunes": 0,
+        "ZoomTouchEnabledByiTunes": 0,
+    },
     "com.apple.disk_usage": {
         "TotalDataAvailable": 96 << 30,
         "TotalDataCapacity": 112 << 30,

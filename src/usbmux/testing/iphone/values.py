@@ -54,11 +54,13 @@ class Values:
         """
         if not isinstance(value, Scalar) or not _is_fit(key, value):
             return False
-        is_new = key not in self._domains.get(domain, {})
-        if is_new and sum(map(len, self._domains.values())) >= _MAX_KEYS:
+        old = self._domains.get(domain, {}).get(key)
+        if old is None and sum(map(len, self._domains.values())) >= _MAX_KEYS:
             return False
         if domain is None and key == _TIME_KEY and isinstance(value, int | float):
             self._clock_offset_s = value - self._now()
+        if type(old) is int and isinstance(value, bool):
+            value = int(value)  # go-ios sets switches to true, and expects 1 when it reads them
         self._domains.setdefault(domain, {})[key] = value
         return True
 
