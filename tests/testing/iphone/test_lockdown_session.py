@@ -28,6 +28,7 @@ class Phone:
         self.hosts = Hosts()
         self.started: list[tuple[str, HostRecord | None]] = []
         self.pairing_error: LockdownError | None = None
+        self.announced: list[tuple[str, str | None]] = []
         self.is_in_recovery = False
 
     def pair(self, record: HostRecord) -> bytes | LockdownError:
@@ -37,6 +38,9 @@ class Phone:
     def start_service(self, name: str, host: HostRecord | None) -> int | LockdownError:
         self.started.append((name, host))
         return LockdownError.INVALID_SERVICE if name == "unknown" else 50000
+
+    def announce_change(self, key: str, domain: str | None) -> None:
+        self.announced.append((key, domain))
 
     def enter_recovery(self) -> None:
         self.is_in_recovery = True
@@ -146,6 +150,7 @@ def test_set_value_in_session_is_seen_by_get_value(trusted: Host) -> None:
     assert trusted.error("SetValue", Value="Ada") == "MissingKey"
     assert trusted.error("SetValue", Key="DeviceName", Value=[[]]) == "SetProhibited"
     assert trusted.error("SetValue", Key="SerialNumber", Value="mine") == "SetProhibited"
+    assert trusted.phone.announced == [("DeviceName", None)]
 
 
 def test_pair_accepted_remembers_the_host(host: Host) -> None:

@@ -14,7 +14,7 @@ from usbmux.testing.iphone.byte_stream import ByteStream
 from usbmux.testing.iphone.certificates import shared_key
 from usbmux.testing.iphone.lockdown_session import LOCKDOWN_PORT
 from usbmux.testing.iphone.services.context import ServiceContext
-from usbmux.testing.iphone.virtual_iphone import REQUEST_PAIR
+from usbmux.testing.iphone.virtual_iphone import REQUEST_PAIR, SPRINGBOARD_STARTED
 
 HOST = TestHost()
 INSECURE = "com.apple.mobile.insecure_notification_proxy"
@@ -185,6 +185,28 @@ def test_pair_pending_then_accepted_is_told_to_who_waits(start: StartsPhone) -> 
         bench.phone.answer_trust(Trust.ACCEPTED)
         assert notifications.receive() == {"Command": "RelayNotification", "Name": REQUEST_PAIR}
         assert isinstance(lockdown.pair(HOST)["EscrowBag"], bytes)
+
+
+@pytest.mark.parametrize(
+    ("domain", "key", "expected"),
+    [
+        (None, "DeviceName", ["com.apple.mobile.lockdown.device_name_changed"]),
+        (None, "TimeZone", ["com.apple.mobile.lockdown.timezone_changed"]),
+        ("com.apple.international", "Language", ["com.apple.language.changed", SPRINGBOARD_STARTED]),
+    ],
+)
+def test_value_that_a_host_sets_is_told_to_observers(
+    start: StartsPhone, domain: str | None, key: str, expected: list[str]
+) -> None:
+    bench = start(services=usual_services(), springboard_s=0.0)
+    where = {} if domain is None else {"Domain": domain}
+    with bench.trusted() as lockdown, bench.start_service(lockdown, "com.apple.mobile.notification_proxy") as observer:
+        for name in (*expected, "ready"):
+            observer.send({"Command": "ObserveNotification", "Name": name})
+        observer.send({"Command": "PostNotification", "Name": "ready"})
+        assert observer.receive()["Name"] == "ready"  # so it does observe
+        assert "Error" not in lockdown.request("SetValue", Key=key, Value="fr", **where)
+        assert [observer.receive()["Name"] for _ in expected] == expected
 
 
 def test_phone_plugged_in_again_remembers_its_hosts(bench: Bench) -> None:

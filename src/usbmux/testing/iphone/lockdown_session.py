@@ -70,6 +70,9 @@ class Phone(Protocol):
     def start_service(self, name: str, host: HostRecord | None) -> int | LockdownError:
         """Open a port for one connection to a service, inside TLS if a host is given; the port."""
 
+    def announce_change(self, key: str, domain: str | None) -> None:
+        """Tell who observes it that a host has set a value."""
+
     def enter_recovery(self) -> None:
         """Leave, once the answer is on its way."""
 
@@ -162,6 +165,7 @@ class LockdownSession:
             raise _RefusedError(LockdownError.MISSING_VALUE)
         if not self._phone.values.set_value(key, request["Value"], domain):
             raise _RefusedError(LockdownError.SET_PROHIBITED)
+        self._phone.announce_change(key, domain)
         return Answer({})
 
     def _remove_value(self, request: Mapping[object, object]) -> Answer:

@@ -26,7 +26,7 @@ from usbmux.testing.iphone.services.house_arrest import HouseArrest
 from usbmux.testing.iphone.services.hub import Hub
 from usbmux.testing.iphone.services.log_entry import PROCESSES, LogEntry
 from usbmux.testing.iphone.tls_server import TlsServer
-from usbmux.testing.iphone.values import Values
+from usbmux.testing.iphone.values import Domain, Values
 from usbmux.testing.options import PhoneOptions
 from usbmux.testing.phone import SimulatedPhone
 from usbmux.testing.ports import PortHandler
@@ -35,6 +35,16 @@ from usbmux.values import frozen
 
 REQUEST_PAIR: Final = "com.apple.mobile.lockdown.request_pair"
 """The notification that tells hosts to ask for trust again."""
+SPRINGBOARD_STARTED: Final = "com.apple.springboard.finishedstartup"
+"""The notification that its screen can be used again."""
+_LANGUAGE_CHANGED: Final = "com.apple.language.changed"
+_CHANGED: Final[Mapping[tuple[Domain, str], str]] = {
+    (None, "DeviceName"): "com.apple.mobile.lockdown.device_name_changed",
+    (None, "TimeZone"): "com.apple.mobile.lockdown.timezone_changed",
+    ("com.apple.international", "Language"): _LANGUAGE_CHANGED,
+    ("com.apple.international", "Locale"): _LANGUAGE_CHANGED,
+}
+"""Which notification tells that a host has set a value."""
 _ESCROW_BAG_LENGTH: Final = 32
 _LOCKDOWND: Final = 58
 
@@ -89,6 +99,7 @@ class VirtualIPhone:
         service_faults: What is wrong with the ports of services; may be changed at any time.
         service_port_s: How long the port of a service stays open for a host, in seconds.
         restart_s: How long it is off the bus when a host restarts it, in seconds.
+        springboard_s: How long its SpringBoard takes to start again when a host sets the language, in seconds.
         now: Its clock, in seconds since 1970.
     """
 
@@ -109,6 +120,7 @@ class VirtualIPhone:
         service_faults: ServiceFaults | None = None,
         service_port_s: float = 30.0,
         restart_s: float = 1.0,
+        springboard_s: float = 3.0,
         now: Callable[[], float] = time.time,
     ) -> None:
         identity, key = identity or Identity(), key or shared_key()
@@ -130,6 +142,7 @@ class VirtualIPhone:
         self.services: Final = usual_services(files, self.carry_out) if services is None else dict(services)
         """What StartService starts, by name; may be changed at any time."""
         self._restart_s = restart_s
+        self._springboard_s = springboard_s
         self._service_ports = ServicePorts(self.device, service_port_s)
         self._context = _Context(self.values, self.notifications, self.log, applications)
 
@@ -200,6 +213,15 @@ class VirtualIPhone:
                 pass  # only its screen goes dark while it is on a cable
             case _:
                 assert_never(action)
+
+    def announce_change(self, key: str, domain: Domain) -> None:
+        """Post the notification that a host has set a value, if there is one. For the loop of the phone."""
+        name = _CHANGED.get((domain, key))
+        if name is None:
+            return
+        self.notifications.post(name)
+        if name == _LANGUAGE_CHANGED:  # go-ios waits for it
+            asyncio.get_running_loop().call_later(self._springboard_s, self.notifications.post, SPRINGBOARD_STARTED)
 
     def enter_recovery(self) -> None:
         """Leave the bus for good: what would come back has no mux."""
