@@ -1,6 +1,7 @@
 """com.apple.mobile.diagnostics_relay over a stream in memory."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,10 @@ async def ask(message: Mapping[str, object], values: Mapping[tuple[str | None, s
     return answer["Diagnostics"]
 
 
-async def ask_battery(values: Mapping[tuple[str | None, str], object] = VALUES) -> Mapping[str, object]:
+async def ask_battery(values: Mapping[tuple[str | None, str], object] = VALUES) -> Mapping[str, Any]:
     report = await ask({"Request": "IORegistry", "EntryClass": "IOPMPowerSource"}, values)
     assert isinstance(report, dict)
-    battery: Mapping[str, object] = report["IORegistry"]
+    battery: Mapping[str, Any] = report["IORegistry"]
     return battery
 
 
@@ -51,6 +52,20 @@ async def test_battery_levels_full_low_and_unknown(percent: object, full: bool, 
 @pytest.mark.parametrize("percent", [-1, 101, "87"])
 async def test_battery_percentage_that_is_none_taken_for_full(percent: object) -> None:
     assert (await ask_battery({(BATTERY, "BatteryCurrentCapacity"): percent}))["CurrentCapacity"] == 100
+
+
+@pytest.mark.asyncio
+async def test_battery_has_all_that_tidevice_prints() -> None:
+    battery = await ask_battery({(None, "SerialNumber"): "F1", (None, "TimeIntervalSince1970"): 1000.5})
+    assert (battery["Serial"], battery["UpdateTime"]) == ("BF1", 1000)
+    assert isinstance(battery["BootVoltage"], int)
+    assert {"Watts", "Voltage"} <= battery["AdapterDetails"].keys()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("time", [None, float("inf"), float("nan"), -1.0, 1 << 63, "noon"])
+async def test_battery_under_a_clock_that_is_odd_was_measured_at_some_time(time: object) -> None:
+    assert (await ask_battery({(None, "TimeIntervalSince1970"): time}))["UpdateTime"] == 0
 
 
 @pytest.mark.asyncio

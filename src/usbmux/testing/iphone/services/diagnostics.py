@@ -45,14 +45,17 @@ def battery(values: DeviceValues) -> dict[str, object]:
     """The battery, as charged as lockdown says; capacities in mAh, amperage in mA, voltage in mV, 0.01 degrees."""
     percent = values.value("BatteryCurrentCapacity", "com.apple.mobile.battery")
     level = percent if isinstance(percent, int) and 0 <= percent <= 100 else 100
+    now = values.value("TimeIntervalSince1970")
     is_charging = values.value("BatteryIsCharging", "com.apple.mobile.battery") is True
     return {
         "AbsoluteCapacity": 0,
+        "AdapterDetails": {"Current": 1500, "Description": "usb host", "Voltage": 5000, "Watts": 7},
         "AppleRawCurrentCapacity": _FULL_CAPACITY * level // 100,
         "AppleRawMaxCapacity": _FULL_CAPACITY,
         "AtCriticalLevel": level < 5,
         "AtWarnLevel": level < 10,
         "BatteryInstalled": True,
+        "BootVoltage": 4050,
         "CurrentCapacity": level,
         "CycleCount": _CYCLES,
         "DesignCapacity": _DESIGN_CAPACITY,
@@ -62,7 +65,9 @@ def battery(values: DeviceValues) -> dict[str, object]:
         "IsCharging": is_charging,
         "MaxCapacity": 100,
         "NominalChargeCapacity": _FULL_CAPACITY,
+        "Serial": f"B{values.value('SerialNumber')}",
         "Temperature": 2790,
+        "UpdateTime": int(now) if isinstance(now, int | float) and 0 <= now < 1 << 32 else 0,
         "Voltage": 4100,
     }
 
