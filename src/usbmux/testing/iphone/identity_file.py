@@ -15,6 +15,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeGuard
 
@@ -86,7 +87,14 @@ def read_identity(
     )
     if not (identity.udid.isascii() and 0 < len(identity.udid) <= _MAX_UDID_LENGTH):
         raise UsbmuxError(f"{place}udid: expected 1 to {_MAX_UDID_LENGTH} ASCII characters, found {identity.udid!r}")
+    _check_absent(f"{place}without", identity)
     return identity
+
+
+def _check_absent(name: str, identity: Identity) -> None:
+    present = replace(identity, without=frozenset()).all_domains(b"")[None]
+    for key in sorted(identity.without - present.keys()):
+        raise UsbmuxError(f"{name}: {key!r} is none of {', '.join(present)}")
 
 
 def _read_text(name: str, value: object) -> str:

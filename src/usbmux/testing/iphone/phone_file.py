@@ -31,13 +31,14 @@ from usbmux.testing.iphone.faults import LockdownFaults, ServiceFaults, TlsOptio
 from usbmux.testing.iphone.hosts import Trust
 from usbmux.testing.iphone.identity import Identity
 from usbmux.testing.iphone.identity_file import read_identity
+from usbmux.testing.iphone.lockdown_session import LOCKDOWN_PORT
 from usbmux.testing.iphone.services.application import DEFAULT_APPLICATIONS, Application
 from usbmux.testing.iphone.services.house_arrest import HouseArrest
 from usbmux.testing.iphone.settings_table import SettingsTable
 from usbmux.testing.iphone.virtual_iphone import VirtualIPhone
 from usbmux.testing.options import VERSIONS, PhoneOptions, check_options
 from usbmux.testing.phone_keys import default_udid, read_ports
-from usbmux.testing.ports import digest, discard, echo, http, source
+from usbmux.testing.ports import PortHandler, digest, discard, echo, http, source
 
 T = TypeVar("T")
 AFC: Final = "com.apple.afc"
@@ -52,7 +53,7 @@ SETTINGS: Final = {
 """The tables of settings that an ``[[iphone]]`` may have."""
 KEYS: Final = ("application", "files", "mux_version", "ports", "trust", "without_services", *SETTINGS)
 """What an ``[[iphone]]`` may have besides the keys of its identity."""
-_PORTS: Final = {7: echo, 9: discard, 19: source, 80: http, 99: digest}
+_PORTS: Final[dict[int, PortHandler]] = {7: echo, 9: discard, 19: source, 80: http, 99: digest}
 
 
 def default_iphones(count: int) -> list[VirtualIPhone]:
@@ -90,11 +91,11 @@ def read_iphone(table: object, place: str, folder: Path, usual: Identity) -> Vir
     iphone = VirtualIPhone(
         identity,
         applications=applications,
-        ports=read_ports(f"{place}.ports", table["ports"]) if "ports" in table else _PORTS,
+        ports=reader.ports(),
         trust=reader.trust(),
         mux_version=reader.mux_version(),
         options=reader.options(),
-        tls=reader.settings("tls", TlsOptions) if "tls" in table else None,
+        tls=reader.tls(),
         faults=reader.settings("lockdown_faults", LockdownFaults) if "lockdown_faults" in table else None,
         service_faults=reader.settings("service_faults", ServiceFaults),
     )
@@ -121,6 +122,20 @@ class _Reader:
         if text not in list(Trust):
             raise UsbmuxError(f"{self._place}.trust: expected one of {', '.join(Trust)}, found {text!r}")
         return Trust(str(text))
+
+    def ports(self) -> dict[int, PortHandler]:
+        if "ports" not in self._table:
+            return _PORTS
+        ports = read_ports(f"{self._place}.ports", self._table["ports"])
+        if LOCKDOWN_PORT in ports:
+            raise UsbmuxError(f"{self._place}.ports.{LOCKDOWN_PORT}: this one is lockdown's")
+        return ports
+
+    def tls(self) -> TlsOptions:
+        tls = self.settings("tls", TlsOptions)
+        if tls.minimum_version > tls.maximum_version:
+            raise UsbmuxError(f"{self._place}.tls.minimum_version: newer than maximum_version")
+        return tls
 
     def mux_version(self) -> int:
         version = self._table.get("mux_version", 2)
