@@ -61,6 +61,7 @@ async def test_simulate_tells_the_shell_where_the_phones_are_until_terminated() 
         assert exports == {"USBMUXD_SOCKET_ADDRESS": f"UNIX://{path}", "PYMOBILEDEVICE3_USBMUX": path}
         assert comments[0] == f"# {UDIDS[0]}  Virtual iPhone, iPhone12,1, iOS 16.7.2"
         assert comments[1] == f"# {UDIDS[1]}  Virtual iPhone 2, iPhone12,1, iOS 16.7.2"
+        assert "# pymobiledevice3, once usbmux pair or another program has paired:" in comments
         assert f"# tidevice: tidevice --socket {path}" in comments
         assert comments[-1] == f"# ready: unix:{path}"
         assert await asyncio.to_thread(listed, path, 2) == UDIDS[:2]

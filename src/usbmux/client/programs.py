@@ -106,7 +106,8 @@ def client_environment(address: Address) -> dict[str, str]:
     """The variables that send programs to the daemon at `address`, each in the spelling that its readers understand.
 
     ``USBMUXD_SOCKET_ADDRESS`` is for libimobiledevice, go-ios, appium-ios-device, frida and `usbmux` itself;
-    ``PYMOBILEDEVICE3_USBMUX`` for pymobiledevice3, which looks at it first and knows Unix sockets by their path alone.
+    ``PYMOBILEDEVICE3_USBMUX`` for pymobiledevice3, which looks at it first and knows Unix sockets by their path alone;
+    but when it pairs, it saves the record at the other one.
     A program that understands no spelling of the address (`ForeignProgram.variable`) is not served by them.
     """
     spellings = _spellings(address)
