@@ -51,6 +51,7 @@ class VirtualIPhoneOptions(TypedDict, total=False):
     service_faults: ServiceFaults
     service_port_s: float
     restart_s: float
+    springboard_s: float
     now: Callable[[], float]
 
 
