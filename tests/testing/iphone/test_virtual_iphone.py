@@ -334,9 +334,9 @@ def test_phone_speaks_tls_1_0_with_hosts_that_do_not_know_its_version(bench: Ben
 def test_log_tells_of_pairing_and_services(start: StartsPhone) -> None:
     bench = start(services=usual_services())
     with bench.trusted() as lockdown, bench.start_service(lockdown, "com.apple.syslog_relay") as log:
-        bench.phone.log.wait_readers()
-        lockdown.request("StartService", Service="com.apple.afc")
         assert isinstance(log.stream, ssl.SSLSocket)
+        assert log.stream.recv(4096).endswith(b"a host reads the log\n\0")  # nothing is missed from here on
+        lockdown.request("StartService", Service="com.apple.afc")
         line = log.stream.recv(4096)
     assert b"lockdownd" in line
     assert f"starting com.apple.afc for host {HOST.host_id}".encode() in line

@@ -24,7 +24,7 @@ from usbmux.testing.iphone.services.context import Service
 from usbmux.testing.iphone.services.diagnostics_relay import PowerAction
 from usbmux.testing.iphone.services.house_arrest import HouseArrest
 from usbmux.testing.iphone.services.hub import Hub
-from usbmux.testing.iphone.services.log_entry import PROCESSES, LogEntry
+from usbmux.testing.iphone.services.log_entry import PROCESSES, LogEntry, welcome_entry
 from usbmux.testing.iphone.tls_server import TlsServer
 from usbmux.testing.iphone.values import Domain, Values
 from usbmux.testing.options import PhoneOptions
@@ -136,7 +136,7 @@ class VirtualIPhone:
         self.device.add_port(LOCKDOWN_PORT, self.lockdown)
         self.notifications: Final = Hub[str]()
         """The notifications that are posted on it."""
-        self.log: Final = Hub[LogEntry]()
+        self.log: Final = Hub(welcome=welcome_entry)
         """What is logged on it."""
         self.service_faults = service_faults or ServiceFaults()
         self.services: Final = usual_services(files, self.carry_out) if services is None else dict(services)

@@ -32,6 +32,15 @@ async def test_filled_mailbox_received_is_empty() -> None:
 
 
 @pytest.mark.asyncio
+async def test_hub_with_a_welcome_each_mailbox_that_wants_it_begins_with_it() -> None:
+    hub = Hub[int](welcome=lambda: 7)
+    with hub.open_mailbox() as wants_all, hub.open_mailbox(lambda item: item < 7) as wants_less:
+        hub.post(1)
+        assert await wants_all.receive() == Delivery(0, (7, 1))
+        assert await wants_less.receive() == Delivery(0, (1,))
+
+
+@pytest.mark.asyncio
 async def test_full_mailbox_posted_item_oldest_lost_and_counted() -> None:
     hub = Hub[int](capacity=3)
     with hub.open_mailbox() as slow:

@@ -60,10 +60,16 @@ class Mailbox(Generic[T]):
 
 
 class Hub(Generic[T]):
-    """Where items are posted, from any thread, for the mailboxes that are open then; nothing is kept for later ones."""
+    """Where items are posted, from any thread, for the mailboxes that are open then; nothing is kept for later ones.
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    Args:
+        capacity: How many items a mailbox holds.
+        welcome: Makes the first item of each mailbox, if it wants it; None for none.
+    """
+
+    def __init__(self, capacity: int = CAPACITY, welcome: Callable[[], T] | None = None) -> None:
         self._capacity = capacity
+        self._welcome = welcome
         self._readers: dict[Mailbox[T], Callable[[T], bool]] = {}
         self._changed = threading.Condition()
 
@@ -88,6 +94,8 @@ class Hub(Generic[T]):
             wants: Which items go in; it is asked by whoever posts, in their thread.
         """
         mailbox = Mailbox[T](self._capacity)
+        if self._welcome is not None and wants(item := self._welcome()):
+            mailbox.post(item)
         with self._changed:
             self._readers[mailbox] = wants
             self._changed.notify_all()

@@ -66,6 +66,11 @@ class LogEntry:
         return PurePosixPath(self.library_path).name
 
 
+def welcome_entry() -> LogEntry:
+    """What a reader is told first, so that it knows from when on it misses nothing."""
+    return LogEntry("a host reads the log", LogLevel.NOTICE, PROCESSES[_LOGD], _LOGD)
+
+
 def loss_entry(count: int) -> LogEntry:
     """What a reader who was too slow is told: that `count` messages are missing here."""
     message = f"{count} messages lost, because the reader was slow"
