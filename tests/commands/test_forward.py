@@ -105,6 +105,29 @@ async def test_range_of_ports_phones_get_them_in_the_order_of_their_udids_and_as
         assert await ask(f"{host}:2203", b"hello") == b"hello"
 
 
+@pytest.mark.parametrize(("option", "line_count"), [((), 3), (("--json",), 4)], ids=["lines", "json"])
+async def test_reader_of_stdout_has_left_phones_that_come_get_their_ports(
+    daemon: ScriptedDaemon, option: tuple[str, ...], line_count: int
+) -> None:
+    daemon.attach(1, "A")
+    readable, writable = os.pipe()
+    async with started(FORWARD, *option, "--listen", (host := own_host()), "2221-2223:7", stdout=writable) as program:
+        os.close(writable)
+        with open(readable, "rb") as stdout:  # noqa: ASYNC230
+            for _ in range(line_count):
+                await asyncio.to_thread(stdout.readline)
+        await daemon.wait_listener()
+        daemon.attach(2, "B")
+        daemon.attach(3, "C")
+        words = [await line_of(program.stderr) for _ in range(5)]
+        assert words[-1] == f"usbmux: {host}:2223 on this computer leads to port 7 of the phone C"
+        assert await ask(f"{host}:2223", b"hello") == b"hello"
+        program.send_signal(signal.SIGINT)
+        _, said = await program.communicate()
+    assert program.returncode == 130
+    assert said.decode().splitlines()[-1].startswith(f"usbmux: {host}:2223: 1 connections, ")
+
+
 def _phone_that_says_its_udid(udid: str) -> SimulatedPhone:
     async def tell(stream: PhoneStream) -> None:
         await stream.write(udid.encode())

@@ -130,6 +130,17 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def tell(line: str) -> None:
+    """Write a line to stdout. If that takes none any more, this line and all that come later are lost; nothing else is.
+
+    For programs whose work goes on when nobody reads any longer what they tell of it.
+    """
+    try:
+        print(line, flush=True)
+    except OSError:
+        _abandon(sys.stdout)
+
+
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
     """Of bytes that were no characters, as in names of files, the bytes; of other characters an escape."""
     if isinstance(error, UnicodeEncodeError):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from enum import Enum
 from typing import Final, Protocol
 
-from usbmux.commands.exits import complain
+from usbmux.commands.exits import complain, tell
 from usbmux.control.address import TcpAddress
 from usbmux.relay.listening_end import ListeningEnd
 from usbmux.relay.phone_row import PhoneRow
@@ -40,6 +40,8 @@ class Report(Protocol):
 class ForwardReport:
     """Implements `Report`: writes to stdout and stderr.
 
+    Where it listens has to be told, and is told at once; whoever has read a line of it may leave stdout.
+
     Args:
         program: Begins every line on stderr.
         style: Of stdout.
@@ -63,20 +65,19 @@ class ForwardReport:
             case ReportStyle.READY:
                 print("ready", *listening, flush=True)
             case ReportStyle.JSON:
-                for end in listening:
-                    _print_event("listening", {**_end_document(end), "udid": self._known_udid(end.route)})
-                _print_event("ready", {})
+                documents = [{**_end_document(end), "udid": self._known_udid(end.route)} for end in listening]
+                print(*(_event("listening", each) for each in documents), _event("ready", {}), sep="\n", flush=True)
 
     def phone(self, end: ListeningPort, udid: str) -> None:
         """See `Report`."""
         complain(self._program, f"{end} on this computer leads to port {end.device_port} of the phone {udid}")
         match self._style:
             case ReportStyle.LINES:
-                print(f"phone {_end_words(end)} udid={udid}", flush=True)
+                tell(f"phone {_end_words(end)} udid={udid}")
             case ReportStyle.READY:
                 pass
             case ReportStyle.JSON:
-                _print_event("phone", {**_end_document(end), "udid": udid})
+                tell(_event("phone", {**_end_document(end), "udid": udid}))
 
     def statistics(self, ends: Iterable[ListeningEnd]) -> None:
         """See `Report`."""
@@ -88,7 +89,7 @@ class ForwardReport:
                 f"{figures.bytes_to_device} bytes to the phone, {figures.bytes_to_local} from it",
             )
             if self._style is ReportStyle.JSON:
-                _print_event("statistics", {**_end_document(end.listening), **asdict(figures)})
+                tell(_event("statistics", {**_end_document(end.listening), **asdict(figures)}))
 
     def _known_udid(self, route: Route) -> str | None:
         return route.udid if route.place is None or self._row is None else self._row.udid(route.place)
@@ -118,5 +119,5 @@ def _end_document(end: ListeningPort) -> dict[str, object]:
     }
 
 
-def _print_event(event: str, document: dict[str, object]) -> None:
-    print(json.dumps({"event": event, **document}), flush=True)
+def _event(event: str, document: dict[str, object]) -> str:
+    return json.dumps({"event": event, **document})
