@@ -72,6 +72,23 @@ def test_dictionary_in_any_form_read(payload: bytes) -> None:
     assert property_list.load(payload) == {"MessageType": "Listen"}
 
 
+@pytest.mark.parametrize(("before", "behind"), [(b"\n", b""), (b" \t\r\n", b"\n"), (b"", b"\0"), (b"\n", b"\n\0\0\0")])
+def test_xml_with_space_before_or_nul_behind_read(before: bytes, behind: bytes) -> None:
+    assert property_list.load(before + property_list.dump({"a": [1]}) + behind) == {"a": [1]}
+
+
+def test_binary_plist_that_ends_with_nul_read() -> None:
+    payload = property_list.dump({"a": bytes(240)}, binary=True)
+    assert payload.endswith(b"\0")  # where the table of offsets is
+
+    assert property_list.load(payload) == {"a": bytes(240)}
+
+
+def test_overlapping_binary_plist_behind_space_refused() -> None:
+    with pytest.raises(RemoteProtocolError, match="not a property list"):
+        property_list.load(b"\n" + same_array_many_times())
+
+
 @pytest.mark.parametrize("value", [1 << 64, -(1 << 64), "\x00", "\ud800", None, object()])
 def test_value_that_no_plist_holds_local_error(value: object) -> None:
     with pytest.raises(LocalProtocolError, match="property list") as caught:

@@ -13,6 +13,10 @@ from usbmux.control import flat_plist
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
 
 _BINARY_MAGIC: Final = b"bplist"
+_SPACE: Final = b" \t\r\n"
+"""May go before XML, which forbids it, because other daemons take such a text too."""
+_END_OF_TEXT: Final = b"\0"
+"""May stand behind XML, for the same reason: programs in C count it to a text."""
 _TRAILER: Final = struct.Struct(">6xBBQQQ")
 _HEAD_LENGTH: Final = 32
 _EXTENDED_COUNT: Final = 0xF
@@ -49,13 +53,16 @@ def load_array(payload: bytes) -> Sequence[object]:
 
 
 def _load(payload: bytes) -> object:
+    body = payload.lstrip(_SPACE)
     try:
-        if payload.startswith(_BINARY_MAGIC):
-            _check_binary(payload)
-        elif b"\0" in payload or b"<!ATTLIST" in payload:
-            # Default attributes are copied into every element: quadratic, and plistlib lets them pass.
-            raise ValueError("UTF-16, or attribute declarations")
-        value: object = plistlib.loads(payload)
+        if body.startswith(_BINARY_MAGIC):
+            _check_binary(body)
+        else:
+            body = body.rstrip(_END_OF_TEXT)
+            if b"\0" in body or b"<!ATTLIST" in body:
+                # Default attributes are copied into every element: quadratic, and plistlib lets them pass.
+                raise ValueError("UTF-16, or attribute declarations")
+        value: object = plistlib.loads(body)
     except Exception as error:  # plistlib leaks whatever its parts raise, RecursionError and AttributeError included
         raise RemoteProtocolError("not a property list", payload[:_HEAD_LENGTH]) from error
     return value
