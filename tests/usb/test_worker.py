@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.bus_subjects import turns
+from tests.support.threads import give_no_thread
+from usbmux.errors import UsbError
 from usbmux.usb.worker import Worker
 
 if TYPE_CHECKING:
@@ -102,4 +104,16 @@ async def test_worker_stopped_thread_ends_and_next_call_starts_another(worker: W
 
     await asyncio.to_thread(thread.join, WITHIN_S)
     assert not thread.is_alive()
+    assert await worker.call(divmod, 7, 4) == (1, 3)
+
+
+@pytest.mark.asyncio
+async def test_worker_called_without_a_thread_raises_and_the_next_call_has_one(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        give_no_thread(patch)
+        with pytest.raises(UsbError, match="no thread for tested worker: can't start new thread"):
+            await worker.call(pytest.fail, "called after it was refused")
+
     assert await worker.call(divmod, 7, 4) == (1, 3)

@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from usbmux.errors import UsbError
+from usbmux.threads import call_in_thread
+
 _ResultT = TypeVar("_ResultT")
 
 
@@ -21,10 +24,17 @@ class Worker:
         self._thread: ThreadPoolExecutor | None = None
 
     async def call(self, function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
-        """Call something slow, after whatever was asked for before; even when cancelled, return only after its end."""
+        """Call something slow, after whatever was asked for before; even when cancelled, return only after its end.
+
+        Raises:
+            UsbError: There is no thread for it.
+        """
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
-        call = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        try:
+            call = call_in_thread(self._thread, function, *arguments)
+        except OSError as error:
+            raise UsbError(f"no thread for {self._name}: {error.strerror}") from error
         try:
             return await asyncio.shield(call)
         except asyncio.CancelledError:
