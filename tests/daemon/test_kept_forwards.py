@@ -15,6 +15,7 @@ import pytest
 
 from tests.daemon.forwards import add, all_kept, ask, program_by
 from tests.daemon.harness import OTHER_UDID, UDID, HeldPort, some_bytes, turns, until
+from tests.support.threads import give_no_thread
 from usbmux.admin.forward import KeptForward
 from usbmux.daemon import forward_listener, forwarded_client, listener
 from usbmux.daemon.counts import ConnectResult
@@ -299,6 +300,14 @@ async def test_request_cannot_be_met_error_says_why_and_the_connection_ends(
     assert not answer["ok"]
     assert error in answer["error"]
     assert await admin.receive_to_end() == b""
+
+
+async def test_no_thread_is_given_error_says_so_and_none_is_kept(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = await serve()
+    give_no_thread(monkeypatch)
+    answer = await ask(harness, command="forward-add", forwards=[{"listen": "127.0.0.1:0", "port": 7}])
+    assert answer["error"] == "can't start new thread"
+    assert await all_kept(harness) == []
 
 
 async def test_more_than_can_be_kept_none_is(serve: Serve) -> None:

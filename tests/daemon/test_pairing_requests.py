@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import plistlib
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.daemon.harness import OTHER_UDID, PATIENCE_S, UDID, Properties, encode, turns, until
+from tests.support.threads import give_no_thread
 from usbmux.daemon.client_link import ClientLink
 from usbmux.daemon.counts import RecordAction, RecordResult
 from usbmux.daemon.requests import RequestAnswerer
@@ -118,6 +120,20 @@ async def test_save_waits_for_the_disk_closed_it_is_carried_out_and_the_next_is_
     await asyncio.wait_for(closing, PATIENCE_S)
     directory = harness.directory / "lockdown"
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == {f"{UDID}.plist": NEW}
+
+
+async def test_no_thread_is_given_requests_are_answered_and_the_daemon_ends(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = await serve(SimulatedPhone(UDID))
+    await harness.attached()
+    client = await harness.client()
+    give_no_thread(monkeypatch)
+    for request_ in (encode({"MessageType": "ReadBUID"}), encode(read()), save(NEW), DELETE):
+        await client.send(request_)
+        await client.expect_result(errno.EAGAIN)
+    await harness.stop()
+    assert not harness.daemon.registry.records()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from tests.daemon.harness import OTHER_UDID, PATIENCE_S, UDID, turns, until
 from tests.lockdown.records import record_for
 from tests.lockdown.subjects import Owner
+from tests.support.threads import give_no_thread
 from usbmux.daemon.preflight import Preflight
 from usbmux.lockdown.operations import INSECURE_PROXY
 from usbmux.lockdown.pair_record import PairRecord
@@ -382,4 +383,15 @@ async def test_record_cannot_be_saved_the_phone_forgets_it_too(
     monkeypatch.setattr(phone, "pair", pair)
     assert "SavePairRecord failed" in await settled(caplog)
     assert phone.hosts.host_ids == ()
+    await preflight.close()
+
+
+async def test_no_thread_is_given_to_make_keys_is_told(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = await serve(iphone().device)
+    await (await harness.client()).request({"MessageType": "ReadBUID"})  # the thread for files runs
+    give_no_thread(monkeypatch)
+    preflight = await begun(harness)
+    assert await settled(caplog) == f"{UDID}: preflight ended: [Errno 11] can't start new thread"
     await preflight.close()

@@ -15,6 +15,7 @@ from usbmux.daemon.forwarded_client import ForwardedClient, attached_links
 from usbmux.daemon.pass_through import PassThrough
 from usbmux.daemon.registry import DeviceRegistry
 from usbmux.errors import AddressError, ConfigurationError
+from usbmux.threads import call_in_thread
 
 logger = logging.getLogger("usbmux.daemon.forward")
 
@@ -128,7 +129,7 @@ class KeptForwards:
 
     async def _write(self, forwards: Iterable[ForwardListener]) -> None:
         kept = [forward.kept for forward in forwards]
-        await self._loop.run_in_executor(self._writer, self._file.write, kept)
+        await call_in_thread(self._writer, self._file.write, kept)
 
     def _statuses_of(self, forwards: Iterable[ForwardListener]) -> tuple[ForwardStatus, ...]:
         return tuple(map(self._status_of, forwards))

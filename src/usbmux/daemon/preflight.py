@@ -27,6 +27,7 @@ from usbmux.lockdown.aio import AsyncLockdownClient
 from usbmux.lockdown.certificates import MISSING_PACKAGE, can_make_pair_records, make_pair_record
 from usbmux.lockdown.operations import INSECURE_PROXY, LOCKDOWN_TYPE
 from usbmux.lockdown.pair_record import PairRecord
+from usbmux.threads import call_in_thread
 
 logger = logging.getLogger("usbmux.daemon.preflight")
 
@@ -95,9 +96,8 @@ class Preflight:
         return False
 
     async def make_record(self, public_key: bytes, buid: str, wifi_mac_address: str | None) -> PairRecord:
-        """See `make_pair_record`; beside the loop."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._key_makers, make_pair_record, public_key, buid, wifi_mac_address)
+        """See `make_pair_record`; beside the loop. OSError if there is no thread for it."""
+        return await call_in_thread(self._key_makers, make_pair_record, public_key, buid, wifi_mac_address)
 
 
 class _Conversation:
@@ -122,7 +122,7 @@ class _Conversation:
             self._log.debug("%s: has no lockdown", self._udid)
         except DeviceResetError as error:
             self._log.info("%s: preflight ended: %s", self._udid, error)  # which an unplugged phone has, too
-        except UsbmuxError as error:
+        except (UsbmuxError, OSError) as error:
             self._log.warning("%s: preflight ended: %s", self._udid, error)
 
     async def _is_paired(self, phone: AsyncLockdownClient) -> bool:

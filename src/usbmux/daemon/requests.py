@@ -1,6 +1,5 @@
 """What the daemon answers to requests that are not about streams or listening."""
 
-import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from usbmux.daemon.counts import Counts, RecordAction, RecordResult
 from usbmux.daemon.pairing import PairRecordStore, is_record_id
 from usbmux.daemon.policy import RecordAccess, View
 from usbmux.daemon.registry import DeviceRegistry
+from usbmux.threads import call_in_thread
 
 Answerable = ListDevices | ListListeners | ReadBuid | ReadPairRecord | SavePairRecord | DeletePairRecord
 LaterReply = Callable[[], Awaitable[Reply]]
@@ -69,7 +69,14 @@ class RequestAnswerer:
     async def close(self) -> None:
         """Answer no more, and wait for the write that has begun. What has not begun is dropped. Idempotent."""
         self._reader.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self._writer.shutdown, cancel_futures=True)
+        wait = partial(self._writer.shutdown, cancel_futures=True)
+        waiter = ThreadPoolExecutor(1, "pair-records-end")  # the loop's own could not be closed without a thread
+        try:
+            await call_in_thread(waiter, wait)
+        except OSError:
+            wait()
+        finally:
+            waiter.shutdown(wait=False)
 
     def answer(self, request: Answerable, asker: Asker) -> Reply | LaterReply:
         """The reply, or what begins to make it when it is called. Never raises for what a client asked."""
@@ -119,7 +126,7 @@ class RequestAnswerer:
         action: RecordAction | None = None,
     ) -> Reply:
         try:
-            reply = await asyncio.get_running_loop().run_in_executor(thread, work)
+            reply = await call_in_thread(thread, work)
         except OSError as error:
             if error.errno != errno.ENOENT:  # which is an everyday answer
                 asker.complain("pair records: %s", error)
