@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from usbmux.errors import UsbError
@@ -266,6 +269,15 @@ def test_serial_number_is_told_as_clients_know_it(text: str, expected: str) -> N
 def test_serial_number_out_of_range_is_refused(descriptor: bytes) -> None:
     with pytest.raises(UsbError, match="serial number"):
         parse_serial_number(descriptor)
+
+
+def test_serial_number_is_parsed_without_importing_anything() -> None:
+    code = (
+        "import sys; from usbmux.usb.apple import parse_serial_number; before = set(sys.modules);"
+        f" parse_serial_number({string_descriptor('abc')!r}); print(set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
 def test_serial_number_descriptor_longer_than_it_says_is_cut() -> None:

@@ -4,6 +4,7 @@ The interface decides, never the product id alone: ids that were once listed for
 other end of a cable. Only where there is no mux interface to see must a phone be known by its id.
 """
 
+from codecs import utf_16_le_decode
 from typing import Final
 
 from usbmux.errors import UsbError
@@ -125,7 +126,8 @@ def parse_serial_number(descriptor: bytes) -> str:
     """
     if len(descriptor) < 2 or descriptor[1] != _STRING_DESCRIPTOR:
         raise UsbError(f"the serial number is not a string descriptor: {descriptor[:16].hex()}")
-    text = descriptor[2 : descriptor[0]].decode("utf-16-le", errors="replace")
+    # `bytes.decode` would import a module, which a daemon that serves may have no descriptor or right to read.
+    text, _ = utf_16_le_decode(descriptor[2 : descriptor[0]], "replace", True)
     # Some phones pad the string to a fixed length.
     serial_number = text.rstrip("\0 ")
     if len(serial_number) not in _UNCHANGED_SERIALS or not (serial_number.isascii() and serial_number.isprintable()):
