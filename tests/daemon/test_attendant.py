@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from tests.daemon.harness import turns
 from usbmux.daemon.attendant import DeviceAttendant, Patience
 from usbmux.daemon.device_stream import DeviceStream
 from usbmux.daemon.registry import DeviceRegistry
-from usbmux.errors import UsbAccessError, UsbDisconnectedError, UsbError
+from usbmux.errors import UsbAccessError, UsbDisconnectedError
 from usbmux.mux.packet import MuxProtocol, Version, encode_v1
 from usbmux.mux.segment import RST, Segment
 from usbmux.mux.settings import MuxSettings
@@ -67,7 +68,7 @@ class Candidate:
 
     name = "1-1 (05ac:12a8)"
 
-    def __init__(self, error: UsbError | None = None) -> None:
+    def __init__(self, error: OSError | None = None) -> None:
         self.may_open = asyncio.Event()
         self.pipe = SlowPipe()
         self.error = error
@@ -258,6 +259,17 @@ async def test_cannot_be_opened_is_tried_again_then_quarantined_and_then_opened_
     await turns(5)
     assert len(registry.records()) == 1
     candidate.pipe.may_close.set()
+    await attendant.close()
+
+
+async def test_no_memory_to_open_is_tried_again_after_a_rest(caplog: pytest.LogCaptureFixture) -> None:
+    patience = Patience(quarantine_s=0)
+    attendant = DeviceAttendant(asyncio.get_running_loop(), DeviceRegistry(), MuxSettings(), patience)
+    candidate = Candidate(OSError(errno.ENOMEM, "no memory"))
+    attendant.device_arrived(candidate)
+    for _ in range(3):
+        await asyncio.wait_for(candidate.attempted.acquire(), 5)
+    assert caplog.text.count("1-1 (05ac:12a8): [Errno 12] no memory; looking again in 0 s") == 1
     await attendant.close()
 
 

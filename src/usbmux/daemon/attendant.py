@@ -122,8 +122,9 @@ class DeviceAttendant:
             started = self._loop.time()
             try:
                 reason, is_gone = await self._serve(candidate, life, anew=failures > 0)
-            except UsbError as error:
-                # It may have said that it would go, and have stayed; or the system had nothing left to look with.
+            except OSError as error:
+                # It may have said that it would go, and have stayed; or the system had nothing left to look with, of
+                # which a `UsbError` tells as a rule, but not where it is memory.
                 reason, is_gone = str(error), isinstance(error, UsbDisconnectedError)
             if self._is_closing or candidate in self._gone:
                 return
