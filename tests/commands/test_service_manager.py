@@ -36,6 +36,36 @@ def test_notify_sends_one_datagram(tmp_path: Path, is_abstract: bool) -> None:
         assert sock.recv(100) == b"READY=1\nSTATUS=well"
     assert environment == {"PATH": "/bin"}
     manager.notify("STOPPING=1")  # nobody is there any more
+    manager.close()
+
+
+def test_manager_is_started_anew_it_is_told_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    manager = ServiceManager({"NOTIFY_SOCKET": str(path)})
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind(str(path))
+            manager.notify("READY=1")
+            assert sock.recv(100) == b"READY=1"
+        path.unlink()
+    manager.close()
+
+
+def test_no_descriptor_is_left_life_is_shown_all_the_same(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        environment = os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        subprocess.run([sys.executable, "-c", WITHOUT_DESCRIPTORS], env=environment, check=True, timeout=30)
+        assert sock.recv(100) == b"WATCHDOG=1"
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource
+from usbmux.commands.service_manager import ServiceManager
+manager = ServiceManager(os.environ)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+manager.show_life()
+"""
 
 
 def test_manager_reads_nothing_what_is_too_much_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +86,7 @@ def test_manager_reads_nothing_what_is_too_much_is_not_said(tmp_path: Path, monk
                 assert sock.recv(100) == b"others"
         manager.show_life("STATUS=well")
         assert sock.recv(100) == b"WATCHDOG=1\nSTATUS=well"
+        manager.close()
 
 
 @pytest.mark.parametrize(

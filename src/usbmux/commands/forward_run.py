@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import closing
 from pathlib import Path
 
 from usbmux.client.aio import AsyncClient
@@ -61,7 +62,8 @@ def forward(run: ForwardRun) -> int:
         serves_once=run.serves_once,
         tls=TlsSettings(*map(Path, run.tls_files)) if run.tls_files else None,
     )
-    return run_forwarding(options, on_ready=lambda: manager.notify("READY=1"))
+    with closing(manager):
+        return run_forwarding(options, on_ready=lambda: manager.notify("READY=1"))
 
 
 def _style(run: ForwardRun) -> ReportStyle:

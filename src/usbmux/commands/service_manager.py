@@ -6,6 +6,7 @@ See sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 import os
 import socket
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from usbmux.errors import ConfigurationError
@@ -39,6 +40,8 @@ class ServiceManager:
     def __init__(self, environment: MutableMapping[str, str]) -> None:
         self.sockets: Final = tuple(_take_sockets(environment))
         self._address: Final = environment.pop("NOTIFY_SOCKET", "")
+        # Kept, so that there is a sign of life when no descriptor is left.
+        self._sock: Final = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if self._address else None
         self.watchdog_s: Final = _take_watchdog(environment)
         """A sign of life is wanted more often than this; None: not at all."""
 
@@ -53,18 +56,19 @@ class ServiceManager:
         """Say that we are alive, and this besides; not if it would have to wait, for more such will follow."""
         self._say(("WATCHDOG=1", *assignments), waits=False)
 
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._sock is not None:
+            self._sock.close()
+
     def _say(self, assignments: Sequence[str], *, waits: bool) -> None:
-        if not self._address:
+        if self._sock is None:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            if waits:
-                sock.settimeout(PATIENCE_S)
-            try:
-                sock.connect(address)
-                sock.send("\n".join(assignments).encode(), 0 if waits else socket.MSG_DONTWAIT)
-            except OSError:
-                return
+        self._sock.settimeout(PATIENCE_S if waits else 0)
+        with suppress(OSError):
+            self._sock.connect(address)  # anew: it may have been made anew
+            self._sock.send("\n".join(assignments).encode())
 
 
 def count_handed(environment: Mapping[str, str]) -> int:

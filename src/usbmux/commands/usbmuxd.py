@@ -229,6 +229,7 @@ def _run(
     raise_limit(PROGRAM)
     # The selector loop also on Windows: sockets are read by readiness.
     with ExitStack() as stack, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        stack.callback(manager.close)
         stack.callback(log.close)
         log.start(options.verbose)
         if pid_file is not None and not _is_first(options, pid_file, stack):
