@@ -105,6 +105,15 @@ def test_reader_rest_of_a_packet_lost_nothing_of_the_next_one_is_taken_for_it() 
     assert lost.value.data.strip(b"b") == b""
 
 
+def test_reader_header_in_two_transfers_is_impossible_nothing_of_them_is_lost() -> None:
+    reader = PacketReader(2)
+    answer = encode_v1(0, bytes(12))
+    assert list(reader.receive_data(b"\0\0\0\6\0\0")) == []
+    with pytest.raises(RemoteProtocolError, match="impossible length 15") as lost:
+        list(reader.receive_data(b"\0\x0f" + answer))
+    assert lost.value.data == b"\0\0\0\6\0\0\0\x0f" + answer
+
+
 @pytest.mark.parametrize("begun", [b"bbbb\1", b"bbbb\0\2", b"bbbb\0\1\1", b"b" * 5, b"b" * 7], ids=bytes.hex)
 def test_reader_rest_of_a_packet_lost_the_few_bytes_behind_it_are_judged_too(begun: bytes) -> None:
     reader = PacketReader(2)

@@ -164,6 +164,22 @@ def test_timers_many_are_forgotten_few_entries_are_kept() -> None:
     assert wake(timers, 2000) == [waiting]
 
 
+def test_timers_many_are_forgotten_the_others_wake_in_order() -> None:
+    timers, owners = Timers[Sleeper](), [Sleeper() for _ in range(500)]
+    for number, owner in enumerate(owners):
+        plan(timers, owner, number * 7 % 500)
+    waiting = [owner for number, owner in enumerate(owners) if number * 7 % 500 % 20 == 3]
+    for owner in owners:
+        if owner not in waiting:
+            timers.forget(owner)
+    assert [owner.deadline for owner in waiting] != list(range(3, 500, 20))
+    assert timers.deadline is not None
+    assert timers.deadline <= 3
+    for deadline in range(3, 500, 20):
+        assert [owner.planned for owner in wake(timers, deadline)] == [[]]
+    assert timers.deadline is None
+
+
 STEPS = st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(1, 30)), st.integers(0, 5)))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +124,22 @@ def test_more_sent_than_said_is_made_up_for() -> None:
         turns.spend(served[-1], 100)
         turns.join("b", 100)
     assert served == ["b", "b", "b"]
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_sent_while_nobody_waited_counts_as_a_turn(is_alone: bool) -> None:
+    senders = Senders(Turns(), a=100, b=100, c=60)
+    for name, count in (("a", 250), ("a", 250), ("b", 70), ("c", 10), ("b", 70)):
+        if is_alone:
+            senders.turns.spend_alone(name, count)
+        else:
+            senders.turns.join(name, count)
+            assert senders.turns.next() == name
+            senders.turns.spend(name, count)
+    for name in "abc":
+        senders.want(name, 600)
+    # The last one began at 320: until then a has had enough up to 500, b up to 390, and c has saved nothing.
+    assert senders.pull(13) == "ccbccbaccbacb"
 
 
 def test_forgotten_one_is_not_next_and_has_no_past() -> None:

@@ -14,7 +14,7 @@ from usbmux.mux.events import (
     HandshakeCompleted,
 )
 from usbmux.mux.segment import Flags, Segment
-from usbmux.mux.session import MuxSession
+from usbmux.mux.session import MuxSession, SessionState
 
 if TYPE_CHECKING:
     from usbmux.mux.connection import TcpConnection
@@ -44,12 +44,15 @@ class Wire:
         """Of the next packet that the host sends."""
         self.host_rx_seq = 0xFFFF
         """What the host has to say that it received last."""
+        self._armed_for: float | None = None
+        """When the daemon's timer would go off."""
 
     # What the phone does.
 
     def inject_data(self, data: bytes) -> None:
         """One bulk IN transfer."""
         self.session.receive_data(data, self.now)
+        self._arm()
 
     def packet(self, protocol: int, payload: bytes) -> bytes:
         """A packet of the phone, ready to be put into a transfer."""
@@ -95,19 +98,36 @@ class Wire:
         """Let time pass, and wake the session whenever it wants to be woken."""
         end = self.now + seconds
         for _ in range(MAX_WAKE_UPS):
-            deadline = self.session.deadline
-            if deadline is None or deadline > end:
+            self._arm()
+            if self._armed_for is None or self._armed_for > end:
                 self.now = end
                 return
-            self.now = max(self.now, deadline)
+            self.now, self._armed_for = max(self.now, self._armed_for), None
             self.session.handle_timer(self.now)
         raise AssertionError("the session wants to be woken again and again")
 
+    def _arm(self) -> None:
+        """As the daemon does, which looks at the deadline only if it moved; to be woken too early does no harm."""
+        session, deadline = self.session, self.session.deadline
+        if session.deadline_moved and deadline is not None:
+            self._armed_for = min(deadline, self._armed_for or deadline)
+        session.deadline_moved = False
+        assert deadline is None or (self._armed_for or deadline + 1) <= deadline, "nobody knows of the deadline"
+
     # What the host must do.
+
+    def pull_packet(self) -> bytes | None:
+        """The next packet, if any; the daemon asks only while there may be one."""
+        self._arm()
+        may_have_packet = self.session.egress.may_have_packet
+        packet = self.session.packet_to_send(self.now)
+        assert may_have_packet or packet is None, "nobody would have asked for the packet"
+        self._arm()
+        return packet
 
     def expect_packet(self) -> tuple[int, bytes]:
         """The next packet's protocol and payload, its header having been checked."""
-        packet = self.session.packet_to_send(self.now)
+        packet = self.pull_packet()
         assert packet is not None, "expected a packet, got none"
         return self._opened(packet)
 
@@ -180,9 +200,9 @@ class Wire:
         assert (event.connection, b"".join(event.pieces)) == (connection, data)
 
     def expect_nothing(self) -> None:
-        """No event and no packet is waiting."""
-        event, packet = self.session.next_event(), self.session.packet_to_send(self.now)
-        assert (event, packet) == (None, None)
+        """No event and no packet is waiting, and the daemon knows it."""
+        assert (self.session.next_event(), self.pull_packet()) == (None, None)
+        assert not self.session.egress.may_have_packet or self.session.state is SessionState.FAILED
 
     # Longer scripts.
 

@@ -45,6 +45,12 @@ def test_ready_connect_to_a_number_that_is_no_port_is_refused(wire: Wire, port: 
         wire.session.connect(port, wire.now)
 
 
+@pytest.mark.parametrize("port", [0, 65535])
+def test_ready_connect_to_the_least_and_the_greatest_number_sends_syn(wire: Wire, port: int) -> None:
+    wire.close(wire.connect(port))
+    assert wire.session.next_event() is not None
+
+
 def test_ready_connect_without_a_free_port_is_refused(wire: Wire) -> None:
     wire.session._ports._used.update(range(1, 65536))
     with pytest.raises(LocalProtocolError, match="all source ports are in use"):

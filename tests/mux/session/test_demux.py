@@ -124,6 +124,32 @@ def test_port_reset_by_the_phone_is_stray_at_once(wire: Wire, established: TcpCo
     wire.expect(flags=Flags.RST, seq=1, ack=FIRST + 15)
 
 
+def test_reset_sent_later_the_quarantine_begins_with_it(wire: Wire, established: TcpConnection) -> None:
+    wire.abort(established)
+    wire.expect_closed(established, CloseCause.ABORTED)
+    wire.advance(7)  # no transfer was free
+    wire.expect(flags=Flags.RST)
+    wire.advance(9.9)
+    wire.inject(payload=b"crossed")
+    wire.expect_nothing()
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "unanswered"])
+def test_syn_sent_ended_the_quarantine_begins_with_its_end(
+    wire: Wire, syn_sent: TcpConnection, is_closed: bool
+) -> None:
+    wire.advance(3)
+    if is_closed:
+        wire.close(syn_sent)
+        wire.expect_closed(syn_sent, CloseCause.ABORTED)
+    else:
+        wire.advance(0.5)
+        wire.expect_closed(syn_sent, CloseCause.UNANSWERED, "no answer")
+    wire.advance(9.9)
+    wire.inject(payload=b"crossed")
+    wire.expect_nothing()
+
+
 # Several connections.
 
 
@@ -138,6 +164,52 @@ def test_segments_of_one_transfer_reach_their_connections(wire: Wire) -> None:
     wire.expect_data(same_port, b"third")
     wire.expect_data(first, b"firstmore")
     wire.expect_data(second, b"second")
+
+
+def test_transfers_that_ended_together_are_taken_one_after_the_other(wire: Wire, established: TcpConnection) -> None:
+    pieces = [wire.packet(CONTROL, b"\x05first")]
+    pieces += [wire.segment(seq=FIRST + 3 * number, payload=b"%03d" % number) for number in range(5)]
+    pieces += [wire.packet(CONTROL, b"\x05second"), wire.segment(seq=FIRST + 15, payload=b"end")]
+    pieces[3:5] = [pieces[3] + pieces[4][:30], pieces[4][30:]]
+    wire.session.receive_pieces(pieces, wire.now)
+    wire.expect_event(DeviceMessage(5, "first"))
+    wire.expect_data(established, b"000001002003004end")
+    wire.expect_event(DeviceMessage(5, "second"))
+
+
+def test_packet_of_another_kind_looks_like_an_ordinary_segment_it_is_none(
+    wire: Wire, established: TcpConnection
+) -> None:
+    lookalike = Segment(PHONE_PORT, established.local_port, FIRST, 1, Flags.ACK, 65536, b"text").encode()
+    wire.inject_packet(CONTROL, lookalike)
+    event = wire.session.next_event()
+    assert isinstance(event, DeviceMessage), event
+    wire.inject(payload=b"fine")
+    wire.expect_data(established, b"fine")
+
+
+def test_data_looks_like_the_next_packet_where_a_transfer_begins_it_is_data(
+    wire: Wire, established: TcpConnection
+) -> None:
+    lookalike = wire.segment(payload=b"never sent")
+    wire.phone_tx_seq -= 1
+    packet = wire.segment(payload=b"x" * 20 + lookalike)
+    wire.inject_data(packet[: -len(lookalike)])
+    wire.inject_data(packet[-len(lookalike) :])
+    wire.expect_data(established, b"x" * 20 + lookalike)
+    wire.expect_nothing()
+
+
+@pytest.mark.parametrize("length", [8, 19], ids=str)
+def test_header_cut_short_amid_a_transfer_is_reset_and_nothing_behind_it_is_read_as_its_rest(
+    wire: Wire, established: TcpConnection, length: int
+) -> None:
+    other = wire.establish()
+    cut = unreadable(wire, length=length)
+    wire.inject_data(cut + wire.segment(payload=b"fine", destination=2))
+    wire.expect_closed(established, CloseCause.VIOLATED, "cut short")
+    wire.expect_data(other, b"fine")
+    assert wire.expect_packet()[0] == TCP
 
 
 def test_violation_resets_only_its_connection(wire: Wire) -> None:

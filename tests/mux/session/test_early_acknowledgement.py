@@ -63,6 +63,19 @@ def test_sent_meanwhile_it_counts_against_the_new_window(wire: Wire) -> None:
     assert (connection.snd_una, connection.send_room) == (513, 12)
 
 
+def test_headers_have_come_what_was_queued_goes_out_before_the_rest(wire: Wire) -> None:
+    connection = wire.establish(window=512)
+    wire.send(connection, bytes(512))
+    wire.inject(window=256)
+    wire.expect(payload=bytes(256))
+    packet = wire.segment(ack=257, window=256, payload=LONG)
+    wire.inject_data(packet[:FIRST_READ])
+    wire.host_rx_seq = wire.phone_tx_seq - 1
+    wire.expect(seq=257, payload=bytes(256))
+    wire.inject_data(packet[FIRST_READ:])
+    wire.expect_data(connection, LONG)
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -86,7 +99,7 @@ def test_what_is_odd_is_decided_on_when_it_is_whole(odd: dict[str, Any]) -> None
     assert connection.snd_una == 1
 
 
-@pytest.mark.parametrize("place", [13, 28], ids=["packet of the link", "data offset"])
+@pytest.mark.parametrize("place", [3, 13, 28], ids=["protocol", "packet of the link", "data offset"])
 def test_headers_are_damaged_nothing_is_taken(place: int) -> None:
     wire, connection = full()
     packet = bytearray(wire.segment(ack=513, window=512, payload=LONG))

@@ -131,6 +131,13 @@ def test_egress_phone_takes_nothing_of_what_ended_only_the_reset_that_is_due_is_
     wire.expect_nothing()
 
 
+def test_egress_refused_before_its_time_is_not_kept_until_then(wire: Wire) -> None:
+    ended = weakref.ref(wire.connect())
+    wire.inject(flags=Flags.RST, seq=0)
+    assert wire.session.next_event() is not None
+    assert ended() is None
+
+
 # Sequence numbers of packets (M7, M13).
 
 
@@ -154,6 +161,20 @@ def test_egress_rx_seq_is_the_last_one_received_even_across_its_wrap(make_wire: 
         wire.expect(seq=1 + number, payload=b"x")  # checks rx_seq
 
 
+def test_egress_run_of_segments_ends_at_the_wrap_what_comes_next_is_no_gap(make_wire: MakesWire) -> None:
+    wire = make_wire()
+    wire.phone_tx_seq = 0xFFFC
+    wire.shake_hands()
+    established = wire.establish()
+    wire.inject(payload=b"x")
+    assert wire.phone_tx_seq == 0xFFFF
+    wire.expect_data(established, b"x")
+    wire.inject_packet(CONTROL, b"\x05text")
+    wire.expect_event(DeviceMessage(5, "text"))
+    wire.send(established, b"x")
+    wire.expect(payload=b"x")  # checks rx_seq
+
+
 def test_egress_acknowledgement_is_stamped_when_the_packet_is_pulled(wire: Wire, established: TcpConnection) -> None:
     wire.send(established, b"request")
     wire.inject(payload=b"banner")
@@ -171,6 +192,23 @@ def test_egress_version_1_has_no_sequence_numbers(make_wire: MakesWire) -> None:
     packet = wire.session.packet_to_send(wire.now)
     tcp = f"0001 {PHONE_PORT:04x} 00000001 {FIRST:08x} 50 10 0200 0000 0000"
     assert packet == bytes.fromhex(f"00000006 0000001d {tcp}") + b"x"
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_egress_version_2_every_field_is_where_it_belongs(
+    wire: Wire, established: TcpConnection, at_once: bool
+) -> None:
+    buffer = memoryview(bytearray(36) + b"x")
+    if at_once:
+        assert wire.session.send_at_once(established, buffer, 1) == len(buffer)
+        packet: bytes | None = bytes(buffer)
+    else:
+        wire.send(established, b"x")
+        packet = wire.session.packet_to_send(wire.now)
+    assert packet is not None
+    link = f"00000006 00000025 feedface {wire.host_tx_seq:04x} {wire.host_rx_seq:04x}"
+    tcp = f"0001 {PHONE_PORT:04x} 00000001 {FIRST:08x} 50 10 0200 0000 0000"
+    assert packet.hex() == bytes.fromhex(link + tcp).hex() + b"x".hex()
 
 
 # Length of packets (M12, T11).

@@ -99,6 +99,25 @@ def test_ready_framing_lost_with_a_reset_due_a_late_close_does_not_send_it(
     wire.expect_nothing()
 
 
+def test_ready_framing_lost_with_a_reset_due_its_port_rests(wire: Wire, established: TcpConnection) -> None:
+    wire.session.abort(established, "too late", wire.now)
+    wire.expect_event(ConnectionClosed(established, CloseCause.ABORTED, "too late"))
+    lose_framing(wire)
+    wire.host_tx_seq, wire.host_rx_seq = 0, 0xFFFF
+    assert wire.expect_packet()[0] == VERSION
+    wire.inject_packet(VERSION, bytes.fromhex("00000002 00000000 00000000"))
+    wire.expect_event(PacketIgnored("8 bytes before VERSION"))
+    wire.expect_event(HandshakeCompleted(2))
+    assert wire.expect_packet() == (SETUP, b"\x07")
+    wire.advance(9.9)
+    wire.inject(payload=b"crossed")
+    wire.expect_nothing()
+    wire.advance(0.1)
+    wire.inject(payload=b"late")
+    assert isinstance(wire.session.next_event(), PacketIgnored)
+    wire.expect(flags=Flags.RST, ack=FIRST + 4)
+
+
 def test_ready_framing_lost_for_the_fourth_time_fails(wire: Wire) -> None:
     for _ in range(3):
         lose_framing(wire)
@@ -134,11 +153,11 @@ def test_ready_rest_of_a_packet_does_not_come_begins_anew(wire: Wire, establishe
 
 
 def test_ready_rest_of_a_packet_comes_in_time_all_is_well(wire: Wire, established: TcpConnection) -> None:
-    first, second = wire.segment(payload=b"first"), wire.segment(seq=FIRST + 5, payload=b"second")
+    first, second = wire.segment(payload=b"x" * 20), wire.segment(seq=FIRST + 20, payload=b"second")
     wire.inject_data(first[:50])
     wire.advance(1.5)
     wire.inject_data(first[50:] + second[:10])  # the time begins anew for the next packet
-    wire.expect_data(established, b"first")
+    wire.expect_data(established, b"x" * 20)
     wire.advance(1.5)
     wire.inject_data(second[10:])
     wire.expect_data(established, b"second")

@@ -78,6 +78,13 @@ def test_handshake_what_only_looks_like_a_version_is_passed_over(asked: Wire, im
     assert asked.expect_packet() == (SETUP, b"\x07")
 
 
+def test_handshake_answer_right_behind_what_only_looks_like_it_is_found(asked: Wire) -> None:
+    asked.inject_data(asked.packet(VERSION, version(0)) + asked.packet(VERSION, version(2)))
+    asked.expect_event(PacketIgnored("20 bytes before VERSION"))
+    asked.expect_event(HandshakeCompleted(2))
+    assert asked.expect_packet() == (SETUP, b"\x07")
+
+
 def test_handshake_unanswered_version_is_repeated_until_the_deadline(asked: Wire) -> None:
     for _ in range(4):
         asked.advance(0.9)

@@ -130,6 +130,11 @@ def test_others_wait_sending_at_once_is_an_error_and_nothing_overtakes_them(wire
     wire.expect_nothing()
 
 
+def test_just_what_one_packet_takes_is_sent(wire: Wire) -> None:
+    wire.expect_at_once(wire.establish(), bytes(LONGEST))
+    wire.expect_nothing()
+
+
 @pytest.mark.parametrize("count", [0, LONGEST + 1])
 def test_not_what_one_packet_takes_is_an_error_and_nothing_is_sent(wire: Wire, count: int) -> None:
     refused(wire, wire.establish(), count, "cannot be sent at once")

@@ -154,3 +154,57 @@ def test_as_long_as_others_wait_a_turn_comes_for_each(wire: Wire) -> None:
         wire.expect_at_once(connection, bytes(100))
     expect_turn_of(wire, None)
     assert not wire.session.egress.may_have_packet
+
+
+def test_another_connection_ends_in_its_turn_the_turn_is_still_its_own(wire: Wire) -> None:
+    granted, ended, waiting = (wire.establish() for _ in range(3))
+    wire.session.offer(granted, 1)
+    wire.session.offer(waiting, 1)
+    expect_turn_of(wire, granted)
+    wire.inject(flags=Flags.RST, destination=ended.local_port)
+    wire.expect_closed(ended, CloseCause.RESET)
+    wire.expect_at_once(granted, b"x")
+    expect_turn_of(wire, waiting)
+
+
+def test_something_is_queued_in_its_turn_nothing_overtakes_it(wire: Wire) -> None:
+    connection = wire.establish()
+    wire.session.offer(connection, 4)
+    expect_turn_of(wire, connection)
+    wire.session.send(connection, b"early", wire.now)
+    with pytest.raises(LocalProtocolError, match="cannot be sent at once"):
+        wire.session.send_at_once(connection, memoryview(bytearray(100)), 4)
+    wire.session.egress.granted = None
+    wire.expect(payload=b"early")
+    wire.expect_nothing()
+
+
+def test_turn_is_let_pass_nothing_is_left_of_the_offer(wire: Wire) -> None:
+    connection = wire.establish()
+    wire.session.offer(connection, 1)
+    expect_turn_of(wire, connection)
+    wire.session.egress.granted = None
+    wire.session.send(connection, b"queued", wire.now)
+    wire.expect(payload=b"queued")
+    expect_turn_of(wire, None)
+
+
+def test_offered_while_nothing_is_due_there_may_be_a_packet(wire: Wire) -> None:
+    connection = wire.establish()
+    wire.expect_nothing()
+    wire.session.offer(connection, 1)
+    assert wire.session.egress.may_have_packet
+    expect_turn_of(wire, connection)
+    wire.session.egress.granted = None
+
+
+@pytest.mark.parametrize("is_granted", [True, False])
+def test_sent_at_once_it_has_had_its_share(wire: Wire, is_granted: bool) -> None:
+    talker, other = wire.establish(), wire.establish()
+    if is_granted:
+        wire.session.offer(talker, 1000)
+        expect_turn_of(wire, talker)
+    wire.expect_at_once(talker, bytes(1000))
+    wire.session.offer(talker, 1000)
+    wire.session.offer(other, 1000)
+    expect_turn_of(wire, other)
