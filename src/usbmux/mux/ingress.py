@@ -52,9 +52,7 @@ class Ingress:
 
     def take_run(self, pieces: Sequence[bytes | memoryview], index: int, offset: int, now: float) -> tuple[int, int]:
         """Take the ordinary segments that begin there, if a packet begins there; see `SegmentRun.take`."""
-        if self._reader.pending or self._reader.version != 2:
-            return index, offset
-        return self._run.take(pieces, index, offset, now)
+        return (index, offset) if self._reader.pending else self._run.take(pieces, index, offset, now)
 
     def packets(self, data: memoryview, now: float) -> Iterator[Packet]:
         """Cut up bytes of a transfer that do not begin with an ordinary segment. Has to be exhausted.

@@ -115,7 +115,7 @@ class PacketReader:
         self.pending = bytearray()
         """What there is of an unfinished packet."""
         self._pending_length = 0
-        """Of that packet, as far as its header has come."""
+        """Of that packet; 0 while its header is incomplete."""
 
     def receive_data(self, data: bytes | memoryview) -> Iterator[Packet]:
         """Take the bytes of one transfer and yield each packet that they complete.
@@ -172,7 +172,7 @@ class PacketReader:
     def _rest_of_packet(self, data: memoryview, offset: int) -> tuple[memoryview | None, int]:
         pending = self.pending
         if not self._pending_length:
-            header_end = min(offset + max(_HEADER_V1.size - len(pending), 0), len(data))
+            header_end = min(offset + _LENGTH_V1 - len(pending), len(data))
             pending += data[offset:header_end]
             offset = header_end
             try:
@@ -189,7 +189,6 @@ class PacketReader:
         if end < len(data) and not self._packet_length(data, end):
             self._check_begun_length(data[end:])
         self.pending = bytearray()  # a new one, because the packet is a view of the old one
-        self._pending_length = 0
         return memoryview(pending), end
 
     def _packet_length(self, buffer: memoryview | bytearray, offset: int) -> int:

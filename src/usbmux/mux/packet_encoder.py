@@ -92,9 +92,7 @@ class PacketEncoder:
         return b"".join((headers, payload)) if payload else headers
 
     def encode_packet(self, protocol: int, payload: bytes) -> bytes:
-        """Any packet."""
-        if self._version == 1:
-            return encode_v1(protocol, payload)
+        """Any packet of version 2: in version 1 we send nothing but VERSION and segments."""
         tx_seq = self._tx_seq
         self._tx_seq = (tx_seq + 1) & 0xFFFF
         return encode_v2(protocol, payload, tx_seq, self._received.last)

@@ -81,7 +81,7 @@ class SegmentRun:
                     or not connection.receive_ordinary(seq, ack, window << WINDOW_SHIFT, length - HEADERS_LENGTH, now)
                 ):
                     break
-                if connection.queue.length or connection.deadline_moved or connection.wants_control:
+                if connection.queue.length or connection.deadline_moved:
                     changed(connection)
                 if length > HEADERS_LENGTH:
                     if connection is not last:

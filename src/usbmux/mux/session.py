@@ -274,7 +274,6 @@ class MuxSession:
     def _control_sent(self, connection: TcpConnection) -> None:
         if self._unsent_resets.pop(connection.local_port, None) is not None:
             self._ports.release(connection.local_port, self._now, rest=True)
-        self._plan(connection)
 
     def _handle_handshake_timer(self, now: float) -> None:
         if (failure := self._handshake.failure(now)) is not None:
