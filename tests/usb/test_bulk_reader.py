@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
 
 import pytest
 import pytest_asyncio
 
+from tests.usb.reads import SIZE, Events, end, growing_reader, stop
 from tests.usb.scripted_endpoint import ScriptedEndpoint
-from usbmux.errors import UsbDisconnectedError, UsbError
-from usbmux.usb.binding import TransferStatus
+from usbmux.errors import UsbDisconnectedError
+from usbmux.usb.binding import ErrorCode, TransferStatus
 from usbmux.usb.bulk_reader import BulkReader
 from usbmux.usb.spare_memory import SpareMemory
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-COUNT, SIZE = 4, 8
-_NO_MEMORY = -11  # LIBUSB_ERROR_NO_MEM
-
-
-class Events:
-    """`PipeEvents` that are kept."""
-
-    def __init__(self) -> None:
-        self.received: list[list[bytes]] = []
-        self.stalls = self.low = 0
-        self.errors: list[UsbError] = []
-        self.when_received: Callable[[], None] = lambda: None
-
-    def data_received(self, pieces: list[memoryview]) -> None:
-        self.received.append([bytes(piece) for piece in pieces])
-        self.when_received()
-
-    def ran_low(self) -> None:
-        self.low += 1
-
-    def read_stalled(self) -> None:
-        self.stalls += 1
-
-    def transfer_failed(self, error: UsbError) -> None:
-        self.errors.append(error)
-
-
-def end(endpoint: ScriptedEndpoint, *data: bytes, status: int = TransferStatus.COMPLETED) -> None:
-    for each in data:
-        endpoint.submitted[0].end(status, each)
+COUNT = 4
 
 
 @pytest.fixture
@@ -111,7 +80,11 @@ async def test_half_had_ended_it_is_told_behind_what_they_brought(
     assert (told, events.low) == ([0], 1)
 
 
-async def test_nothing_ended_nothing_is_reported(reader: BulkReader, events: Events) -> None:
+async def test_nothing_ended_or_came_nothing_is_reported(
+    reader: BulkReader, endpoint: ScriptedEndpoint, events: Events
+) -> None:
+    reader.collect()
+    end(endpoint, b"", b"")
     reader.collect()
 
     assert events.received == []
@@ -142,18 +115,60 @@ async def test_stalled_what_came_before_is_reported_and_the_halt_once(
     assert (events.stalls, len(events.errors)) == (1, 1)
 
 
+@pytest.mark.parametrize("status", [TransferStatus.CANCELLED, TransferStatus.COMPLETED])
 async def test_stopped_reads_end_with_data_it_is_reported_and_nothing_is_submitted(
-    reader: BulkReader, endpoint: ScriptedEndpoint, events: Events
+    endpoint: ScriptedEndpoint, events: Events, status: TransferStatus
 ) -> None:
+    reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
     reader.stop()
     assert set(endpoint.cancelled) == set(endpoint.submitted)
-    end(endpoint, b"last", b"", b"", b"", status=TransferStatus.CANCELLED)
+    waiting = asyncio.ensure_future(reader.wait_idle())
+    end(endpoint, b"last", b"", status=status)
 
     reader.collect()
 
     assert events.received == [[b"last"]]
+    assert (len(endpoint.submitted), events.errors) == (2, [])
+    await asyncio.sleep(0)  # a turn of the loop, for whoever waits
+    assert not waiting.done()
+    end(endpoint, b"", b"", status=TransferStatus.CANCELLED)
+    reader.collect()
     assert (endpoint.submitted, events.errors) == ([], [])
-    await reader.wait_idle()
+    await waiting
+
+
+async def test_stalled_again_after_reads_were_well_the_halt_is_told_again(
+    reader: BulkReader, endpoint: ScriptedEndpoint, events: Events
+) -> None:
+    for _ in range(2):
+        end(endpoint, b"", status=TransferStatus.STALL)
+        reader.collect()
+        stop(reader, endpoint)
+        reader.resume()
+        end(endpoint, b"well")
+        reader.collect()
+
+    assert (events.stalls, events.errors) == (2, [])
+    assert len(endpoint.submitted) == COUNT
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["the first time", "again"])
+async def test_read_cannot_be_submitted_it_is_told_later_and_once(
+    endpoint: ScriptedEndpoint, events: Events, is_first: bool
+) -> None:
+    gone = [is_first]
+    endpoint.refuse = lambda _transfer: ErrorCode.NO_DEVICE if gone[0] else 0
+    reader = await growing_reader(endpoint, events, SpareMemory(0))
+    if not is_first:
+        gone[0] = True
+        end(endpoint, b"one", b"two")
+        reader.collect()
+        assert events.received == [[b"one", b"two"]]
+
+    assert events.errors == []
+    await asyncio.sleep(0)  # a turn of the loop
+    assert [type(error) for error in events.errors] == [UsbDisconnectedError]
+    assert len(endpoint.submitted) == (0 if is_first else 2)
 
 
 async def test_device_gone_is_one_error_for_each_read(
@@ -165,162 +180,3 @@ async def test_device_gone_is_one_error_for_each_read(
 
     assert [type(error) for error in events.errors] == [UsbDisconnectedError]
     assert len(endpoint.submitted) == COUNT - 1
-
-
-async def growing_reader(endpoint: ScriptedEndpoint, events: Events, spare: SpareMemory) -> BulkReader:
-    reader = BulkReader(endpoint, events, spare, count=4, most=16, size=SIZE)
-    reader.deliver = events.data_received
-    reader.resume()
-    return reader
-
-
-def end_all(reader: BulkReader, endpoint: ScriptedEndpoint) -> None:
-    end(endpoint, *[b"x"] * len(endpoint.submitted))
-    reader.collect()
-
-
-def end_one(reader: BulkReader, endpoint: ScriptedEndpoint) -> None:
-    end(endpoint, b"x")
-    reader.collect()
-
-
-async def test_all_reads_have_ended_twice_as_many_are_in_flight_up_to_the_most(
-    endpoint: ScriptedEndpoint, events: Events
-) -> None:
-    reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
-    counts = []
-
-    for _ in range(4):
-        end_all(reader, endpoint)
-        counts.append(len(endpoint.submitted))
-
-    assert counts == [8, 16, 16, 16]
-    assert sum(len(pieces) for pieces in events.received) == 4 + 8 + 16 + 16
-
-
-async def test_more_than_half_of_the_reads_have_not_ended_as_many_stay_in_flight(
-    endpoint: ScriptedEndpoint, events: Events
-) -> None:
-    reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
-
-    end_one(reader, endpoint)
-    assert (len(endpoint.submitted), events.low) == (4, 0)
-
-    end(endpoint, b"x", b"x")
-    reader.collect()
-    assert (len(endpoint.submitted), events.low) == (8, 0)
-
-
-async def test_all_had_ended_or_there_can_be_no_more_it_is_told(endpoint: ScriptedEndpoint, events: Events) -> None:
-    reader = await growing_reader(endpoint, events, SpareMemory(4 * SIZE))
-
-    end_all(reader, endpoint)
-    assert (len(endpoint.submitted), events.low) == (8, 1)
-
-    end(endpoint, b"x", b"x", b"x", b"x")
-    reader.collect()
-    assert (len(endpoint.submitted), events.low) == (8, 2)
-
-
-async def test_more_reads_bring_everything_in_order(endpoint: ScriptedEndpoint, events: Events) -> None:
-    reader = await growing_reader(endpoint, events, SpareMemory(100 * SIZE))
-    sent: list[bytes] = []
-
-    for burst in (4, 8, 1, 16, 3, 16, 1, 1, 16):
-        data = [b"%03d" % (len(sent) + number) for number in range(burst)]
-        end(endpoint, *data)
-        sent += data
-        reader.collect()
-
-    assert [piece for pieces in events.received for piece in pieces] == sent
-
-
-async def test_spare_memory_is_lent_out_no_more_reads(endpoint: ScriptedEndpoint, events: Events) -> None:
-    spare = SpareMemory(7 * SIZE)
-    reader = await growing_reader(endpoint, events, spare)
-
-    end_all(reader, endpoint)
-    end_all(reader, endpoint)
-
-    assert len(endpoint.submitted) == 4 + 7
-    assert not spare.borrow(1)
-
-
-async def test_kernel_has_no_memory_for_another_read_the_others_go_on(
-    endpoint: ScriptedEndpoint, events: Events
-) -> None:
-    spare = SpareMemory(2 * SIZE)
-    reader = await growing_reader(endpoint, events, spare)
-    endpoint.refuse = lambda _transfer: _NO_MEMORY if len(endpoint.submitted) == 5 else 0
-
-    end_all(reader, endpoint)
-
-    assert len(endpoint.submitted) == 5
-    assert spare.borrow(SIZE)
-    assert events.errors == []
-
-
-async def test_no_memory_for_another_transfer_the_others_go_on(endpoint: ScriptedEndpoint, events: Events) -> None:
-    spare = SpareMemory(2 * SIZE)
-    reader = await growing_reader(endpoint, events, spare)
-    endpoint.most = 5
-
-    end_all(reader, endpoint)
-
-    assert len(endpoint.submitted) == 5
-    assert spare.borrow(SIZE)
-
-
-async def test_most_reads_have_had_nothing_to_do_for_a_while_half_of_them_rest_and_come_back(
-    endpoint: ScriptedEndpoint, events: Events
-) -> None:
-    spare = SpareMemory(12 * SIZE)
-    reader = await growing_reader(endpoint, events, spare)
-    end_all(reader, endpoint)
-    end_all(reader, endpoint)
-
-    for _ in range(64 + 8):
-        end_one(reader, endpoint)
-    assert len(endpoint.submitted) == 8
-    assert spare.borrow(8 * SIZE)
-    spare.give_back(8 * SIZE)
-    for _ in range(64 * 4):
-        end_one(reader, endpoint)
-    assert len(endpoint.submitted) == 4
-    end_all(reader, endpoint)
-    end_all(reader, endpoint)
-
-    assert len(endpoint.submitted) == 16
-    assert endpoint.made == 16
-    assert not spare.borrow(1)
-
-
-async def test_stalled_with_some_reads_at_rest_those_stay_so(endpoint: ScriptedEndpoint, events: Events) -> None:
-    reader = await growing_reader(endpoint, events, SpareMemory(4 * SIZE))
-    end_all(reader, endpoint)
-    for _ in range(64 * 4):
-        end_one(reader, endpoint)
-    reader.stop()
-    for transfer in list(endpoint.submitted):
-        transfer.end(TransferStatus.CANCELLED, b"")
-    reader.collect()
-    await reader.wait_idle()
-
-    reader.resume()
-
-    assert len(endpoint.submitted) == 4
-
-
-async def test_closed_what_was_borrowed_is_given_back(endpoint: ScriptedEndpoint, events: Events) -> None:
-    spare = SpareMemory(12 * SIZE)
-    reader = await growing_reader(endpoint, events, spare)
-    end_all(reader, endpoint)
-    end_all(reader, endpoint)
-    reader.stop()
-    for transfer in list(endpoint.submitted):
-        transfer.end(TransferStatus.CANCELLED, b"")
-    reader.collect()
-
-    reader.close()
-
-    assert spare.borrow(12 * SIZE)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.usb.scripted_endpoint import ScriptedEndpoint, ScriptedTransfer
-from usbmux.errors import UsbDisconnectedError, UsbError, UsbStallError
+from usbmux.errors import LocalProtocolError, UsbDisconnectedError, UsbError, UsbStallError
 from usbmux.usb.binding import ErrorCode, TransferStatus
 from usbmux.usb.bulk_writer import BulkWriter
+from usbmux.usb.pipe import BUFFER_SIZE
 from usbmux.usb.spare_memory import SpareMemory
 from usbmux.usb.write_limit import WriteLimit
 
@@ -66,6 +67,9 @@ async def test_bytes_in_flight_at_the_bound_no_slot_is_free_until_one_write_ends
     assert writer.collect()
     assert writer.has_free_slot()
     assert not writer.collect()
+    writer.write(b"there was a slot all the time")
+    endpoint.submitted[0].end(TransferStatus.COMPLETED)
+    assert not writer.collect()
 
 
 @pytest.mark.asyncio
@@ -83,6 +87,49 @@ async def test_transfers_are_made_when_as_many_are_busy_and_used_again() -> None
 
     assert endpoint.made == 3
     assert not writer.has_free_slot()
+    with pytest.raises(LocalProtocolError, match="no free slot"):
+        writer.write(b"too much")
+    with pytest.raises(LocalProtocolError, match="no free slot"):
+        writer.write_buffer(8)
+
+
+@pytest.mark.asyncio
+async def test_slot_is_free_what_stands_in_its_buffer_goes_out() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events)
+    for packet in (b"first", b"the second"):
+        buffer = writer.free_buffer()
+        assert buffer is not None
+        assert len(buffer) == BUFFER_SIZE
+        buffer[: len(packet)] = packet
+        writer.write_buffer(len(packet))
+
+    assert endpoint.sent == [b"first", b"the second"]
+    assert writer.drain.in_flight == 15
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_stopped", [True, False], ids=["stopped", "refusing"])
+async def test_no_more_is_wanted_no_slot_is_free_and_what_is_in_flight_is_waited_for(is_stopped: bool) -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    writer = running_writer(endpoint, events)
+    writer.write(b"one")
+    writer.write(b"two")
+
+    (writer.stop if is_stopped else writer.refuse)()
+
+    assert set(endpoint.cancelled) >= (set(endpoint.submitted) if is_stopped else set())
+    assert bool(endpoint.cancelled) == is_stopped
+    waiting = asyncio.ensure_future(writer.wait_idle())
+    for _ in range(2):
+        assert not writer.has_free_slot()
+        await asyncio.sleep(0)  # a turn of the loop, for whoever waits
+        assert not waiting.done()
+        endpoint.submitted[0].end(TransferStatus.CANCELLED if is_stopped else TransferStatus.COMPLETED)
+        assert not writer.collect()
+    assert not writer.has_free_slot()
+    await waiting
+    assert events.errors == []
 
 
 @pytest.mark.asyncio
@@ -126,6 +173,36 @@ async def test_flag_unsupported_empty_transfer_follows_whole_packets_only() -> N
     assert endpoint.sent == [bytes(512), b"", b"short"]
     await asyncio.sleep(0)
     assert events.errors == []
+
+
+@pytest.mark.asyncio
+async def test_flag_unsupported_slots_were_used_before_what_follows_is_empty() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    endpoint.refuse = no_zero_packet
+    writer = running_writer(endpoint, events, slots=2)
+    for packet in (bytes(512), bytes(1024)):
+        writer.write(packet)
+        assert endpoint.sent == [packet, b""]
+        for _ in range(2):
+            assert not writer.has_free_slot()
+            endpoint.submitted[0].end(TransferStatus.COMPLETED)
+            writer.collect()
+        assert writer.has_free_slot()
+    writer.write(b"short")
+    assert endpoint.sent == [b"short"]
+
+
+@pytest.mark.asyncio
+async def test_flag_unsupported_and_the_device_gone_nothing_follows() -> None:
+    endpoint, events = ScriptedEndpoint(), Events()
+    endpoint.refuse = lambda transfer: no_zero_packet(transfer) or (ErrorCode.NO_DEVICE if transfer.length else 0)
+    writer = running_writer(endpoint, events)
+
+    writer.write(bytes(512))
+
+    assert (endpoint.sent, writer.has_free_slot()) == ([], False)
+    await asyncio.sleep(0)
+    assert [type(error) for error in events.errors] == [UsbDisconnectedError]
 
 
 @pytest.mark.asyncio
@@ -203,17 +280,20 @@ async def test_running_write_ends_without_the_device_is_disconnected(status: Tra
 
 
 @pytest.mark.asyncio
-async def test_stopped_closed_endpoint_is_closed() -> None:
-    endpoint, events = ScriptedEndpoint(), Events()
-    writer = running_writer(endpoint, events)
-    writer.write(b"one")
-    writer.stop()
-    endpoint.submitted[0].end(TransferStatus.CANCELLED)
+async def test_stopped_closed_endpoint_is_closed_and_what_was_borrowed_is_given_back() -> None:
+    endpoint, events, spare = ScriptedEndpoint(), Events(), SpareMemory(500)
+    limit = WriteLimit(spare, least=1000, most=1500, step=500)
+    writer = running_writer(endpoint, events, limit=limit)
+    writer.write(bytes(1000))
+    endpoint.submitted[0].end(TransferStatus.COMPLETED)
     writer.collect()
+    assert not spare.borrow(1)
+    writer.stop()
 
     writer.close()
 
     assert endpoint.is_closed
+    assert spare.borrow(500)
 
 
 @pytest.mark.asyncio
