@@ -40,6 +40,7 @@ class VirtualIPhoneOptions(TypedDict, total=False):
     identity: Identity
     services: Mapping[str, Service]
     files: FileTree
+    crash_reports: FileTree
     applications: tuple[Application, ...]
     ports: Mapping[int, PortHandler]
     trust: Trust

@@ -27,7 +27,7 @@ from usbmux.testing.iphone import (
     default_iphones,
     usual_services,
 )
-from usbmux.testing.iphone.phone_file import AFC, HOUSE_ARREST
+from usbmux.testing.iphone.phone_file import AFC, CRASH_REPORTS, HOUSE_ARREST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,7 @@ def test_table_with_everything_is_that_phone(tmp_path: Path) -> None:
     assert phone.lockdown.faults == LockdownFaults(closes=True)
     assert phone.service_faults == ServiceFaults(refuses=True)
     assert phone.tls.options.minimum_version is TLSVersion.TLSv1
-    for name in (AFC, HOUSE_ARREST):
+    for name in (AFC, CRASH_REPORTS, HOUSE_ARREST):
         service = phone.services[name]
         assert isinstance(service, AfcService | HouseArrest)
         assert service.faults == AfcFaults(longest_read=7)
@@ -149,7 +149,7 @@ def content(tree: FileTree, name: str) -> bytes:
 
 
 def test_directories_lie_beside_the_file(tmp_path: Path) -> None:
-    for name in ("media", "notes"):
+    for name in ("media", "notes", "crashes"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x").write_text(name)
     phone = load(
@@ -157,6 +157,7 @@ def test_directories_lie_beside_the_file(tmp_path: Path) -> None:
         """
         [[iphone]]
         files = "media"
+        crash_reports = "crashes"
         [[iphone.application]]
         identifier = "com.example.notes"
         name = "Notes"
@@ -168,10 +169,12 @@ def test_directories_lie_beside_the_file(tmp_path: Path) -> None:
         kind = "system"
         """,
     )
-    afc, house_arrest = phone.services[AFC], phone.services[HOUSE_ARREST]
+    afc, house_arrest, reports = (phone.services[name] for name in (AFC, HOUSE_ARREST, CRASH_REPORTS))
     assert isinstance(afc, AfcService)
+    assert isinstance(reports, AfcService)
     assert isinstance(house_arrest, HouseArrest)
     assert content(afc.tree, "x") == b"media"
+    assert content(reports.tree, "x") == b"crashes"
     assert list(house_arrest.containers) == ["com.example.notes"]
     assert content(house_arrest.containers["com.example.notes"], "x") == b"notes"
     assert phone.applications == (
@@ -190,7 +193,7 @@ APPLICATION = "[[iphone.application]]\nidentifier = 'a'\nname = 'A'\n"
         ("iphone = [3]", "iphone[0]: expected a table, found 3"),
         ("iphone = []", "phone: expected at least one [[phone]] or [[iphone]]"),
         ("[[iphone]]\ncolour = 1", "iphone[0].colour: unknown key; expected udid, device_name,"),
-        ("[[iphone]]\ncolour = 1", "without, application, files, mux_version, ports, trust, without_services, afc_"),
+        ("[[iphone]]\ncolour = 1", "without, application, crash_reports, files, mux_version, ports, trust, "),
         ("[[iphone]]\nudid = 1", "iphone[0].udid: expected a printable string"),
         ("[[iphone]]\n[[iphone]]\nudid = '00008030-001C88E0B100B37C'", "iphone[1].udid: 00008030-001C88E0B100B37C is"),
         ("[[iphone]]\ntrust = 'maybe'", "iphone[0].trust: expected one of accepted, pending, denied, locked,"),

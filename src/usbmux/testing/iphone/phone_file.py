@@ -6,6 +6,7 @@
     udid = "00008030-001A2B3C4D5E6F01"       # and the other keys of `identity_file`
     trust = "pending"                        # accepted, pending, denied or locked
     files = "media"                          # a directory beside this file, for AFC
+    crash_reports = "crashes"                # likewise, for reports of crashes
     without_services = ["com.apple.mobile.screenshotr"]
     ports.22 = "127.0.0.1:2222"              # as those of a [[phone]], in the place of the usual ones
     mux_version = 1
@@ -26,6 +27,7 @@ from typing import Final, TypeVar
 from usbmux.errors import LocalProtocolError, UsbmuxError
 from usbmux.testing.iphone.afc.faults import AfcFaults
 from usbmux.testing.iphone.afc.file_tree import FileTree
+from usbmux.testing.iphone.afc.memory_tree import MemoryTree
 from usbmux.testing.iphone.afc.service import AfcService
 from usbmux.testing.iphone.faults import LockdownFaults, ServiceFaults, TlsOptions
 from usbmux.testing.iphone.hosts import Trust
@@ -42,6 +44,7 @@ from usbmux.testing.ports import PortHandler, digest, discard, echo, http, sourc
 
 T = TypeVar("T")
 AFC: Final = "com.apple.afc"
+CRASH_REPORTS: Final = "com.apple.crashreportcopymobile"
 HOUSE_ARREST: Final = "com.apple.mobile.house_arrest"
 SETTINGS: Final = {
     "afc_faults": AfcFaults,
@@ -51,7 +54,7 @@ SETTINGS: Final = {
     "tls": TlsOptions,
 }
 """The tables of settings that an ``[[iphone]]`` may have."""
-KEYS: Final = ("application", "files", "mux_version", "ports", "trust", "without_services", *SETTINGS)
+KEYS: Final = ("application", "crash_reports", "files", "mux_version", "ports", "trust", "without_services", *SETTINGS)
 """What an ``[[iphone]]`` may have besides the keys of its identity."""
 _PORTS: Final[dict[int, PortHandler]] = {7: echo, 9: discard, 19: source, 80: http, 99: digest}
 
@@ -101,6 +104,8 @@ def read_iphone(table: object, place: str, folder: Path, usual: Identity) -> Vir
     )
     faults = reader.settings("afc_faults", AfcFaults)
     iphone.services[AFC] = AfcService(reader.files(table.get("files"), "files"), faults)
+    crash_reports = reader.files(table.get("crash_reports"), "crash_reports")
+    iphone.services[CRASH_REPORTS] = AfcService(crash_reports or MemoryTree(), faults)
     iphone.services[HOUSE_ARREST] = HouseArrest(containers, faults)
     reader.remove_services(iphone)
     return iphone

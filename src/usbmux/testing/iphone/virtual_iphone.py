@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from usbmux.errors import RemoteProtocolError
 from usbmux.testing.iphone.afc.file_tree import FileTree
+from usbmux.testing.iphone.afc.memory_tree import MemoryTree
 from usbmux.testing.iphone.afc.service import AfcService
 from usbmux.testing.iphone.certificates import DeviceKey, shared_key
 from usbmux.testing.iphone.faults import LockdownFaults, ServiceFaults, TlsOptions
@@ -60,17 +61,22 @@ class _Context:
 
 
 def usual_services(
-    files: FileTree | None = None, carry_out: Callable[[PowerAction], None] | None = None
+    files: FileTree | None = None,
+    carry_out: Callable[[PowerAction], None] | None = None,
+    *,
+    crash_reports: FileTree | None = None,
 ) -> dict[str, Service]:
     """Every service that there is, with its usual settings.
 
     Args:
         files: The media files; None for an empty tree in memory.
         carry_out: What the phone does when a host asks it to restart, shut down or sleep; None to refuse.
+        crash_reports: The reports of crashes; None for an empty tree in memory.
     """
     return {
         **default_services(carry_out),
         "com.apple.afc": AfcService(files),
+        "com.apple.crashreportcopymobile": AfcService(crash_reports or MemoryTree()),
         "com.apple.mobile.house_arrest": HouseArrest(),
     }
 
@@ -88,6 +94,7 @@ class VirtualIPhone:
         identity: Who it is.
         services: What StartService starts, by name; None for `usual_services`, which let hosts turn the phone off.
         files: The media files of those usual services; None for an empty tree in memory.
+        crash_reports: The reports of crashes, likewise.
         applications: What is installed.
         ports: More ports, for connections without lockdown.
         trust: What its owner does when a host asks to be trusted.
@@ -109,6 +116,7 @@ class VirtualIPhone:
         *,
         services: Mapping[str, Service] | None = None,
         files: FileTree | None = None,
+        crash_reports: FileTree | None = None,
         applications: tuple[Application, ...] = DEFAULT_APPLICATIONS,
         ports: Mapping[int, PortHandler] | None = None,
         trust: Trust = Trust.ACCEPTED,
@@ -139,7 +147,8 @@ class VirtualIPhone:
         self.log: Final = Hub(welcome=welcome_entry)
         """What is logged on it."""
         self.service_faults = service_faults or ServiceFaults()
-        self.services: Final = usual_services(files, self.carry_out) if services is None else dict(services)
+        usual = usual_services(files, self.carry_out, crash_reports=crash_reports)
+        self.services: Final = usual if services is None else dict(services)
         """What StartService starts, by name; may be changed at any time."""
         self._restart_s = restart_s
         self._springboard_s = springboard_s

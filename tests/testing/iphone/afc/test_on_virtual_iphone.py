@@ -88,6 +88,11 @@ def test_container_of_an_application_is_served_on_the_connection_that_asked(phon
         assert ask(service, Operation.READ_DIRECTORY, b"/").texts == [".", "..", "Documents"]
 
 
+def test_reports_of_crashes_are_other_files_than_media(phone: Phone) -> None:
+    with phone.start("com.apple.crashreportcopymobile") as reports:
+        assert ask(reports, Operation.READ_DIRECTORY, b"/").texts == [".", ".."]
+
+
 def test_device_info_tells_the_model_of_the_phone(phone: Phone) -> None:
     with phone.start("com.apple.afc") as afc:
         assert ask(afc, Operation.DEVICE_INFO).pairs["Model"].startswith("iPhone")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from usbmux.testing.iphone.services.context import Service
+from usbmux.testing.iphone.services.crash_report_mover import crash_report_mover
 from usbmux.testing.iphone.services.diagnostics_relay import DiagnosticsRelay, PowerAction
 from usbmux.testing.iphone.services.heartbeat import Heartbeat
 from usbmux.testing.iphone.services.installation_proxy import installation_proxy
@@ -20,6 +21,7 @@ def default_services(carry_out: Callable[[PowerAction], None] | None = None) -> 
         carry_out: What the phone does when a host asks it to restart, shut down or sleep; None to refuse.
     """
     return {
+        "com.apple.crashreportmover": crash_report_mover,
         "com.apple.mobile.diagnostics_relay": DiagnosticsRelay(carry_out),
         "com.apple.mobile.heartbeat": Heartbeat(),
         "com.apple.mobile.insecure_notification_proxy": insecure_notification_proxy,
