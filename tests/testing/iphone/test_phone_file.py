@@ -208,6 +208,7 @@ APPLICATION = "[[iphone.application]]\nidentifier = 'a'\nname = 'A'\n"
         ("[[iphone]]\nports.62078 = 'echo'", "iphone[0].ports.62078: this one is lockdown's"),
         ("[[iphone]]\nwithout = ['WifiAddress']", "iphone[0].without: 'WifiAddress' is none of ActivationState, "),
         ("[[iphone]]\ntls.maximum_version = '1.0'\ntls.minimum_version = '1.1'", "minimum_version: newer than maximum"),
+        ("[[iphone]]\ntls.key_log = 'nowhere/keys'", "iphone[0].tls.key_log: cannot be written: [Errno 2] No such"),
         ("[[iphone]]\nfiles = 'nowhere'", "iphone[0].files: expected a directory, found 'nowhere'"),
         ("[[iphone]]\nfiles = 7", "iphone[0].files: expected a directory, found 7"),
         ("[[iphone]]\nwithout_services = 'x'", "iphone[0].without_services: expected a list of services, found 'x'"),

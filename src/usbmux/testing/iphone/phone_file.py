@@ -140,6 +140,11 @@ class _Reader:
         tls = self.settings("tls", TlsOptions)
         if tls.minimum_version > tls.maximum_version:
             raise UsbmuxError(f"{self._place}.tls.minimum_version: newer than maximum_version")
+        if tls.key_log is not None:
+            try:
+                tls.key_log.open("ab").close()
+            except OSError as error:
+                raise UsbmuxError(f"{self._place}.tls.key_log: cannot be written: {error}") from error
         return tls
 
     def mux_version(self) -> int:
