@@ -68,24 +68,6 @@ async def test_handler_that_returns_ends_in_rst_behind_its_data(version: int) ->
     assert phone.violations == []
 
 
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (RuntimeError("out of paper"), b"out of paper"),
-        (KeyError(), b"KeyError"),
-        (OSError("no file \udcff"), b"no file ?"),
-        (RuntimeError("x" * 100_000), b"x" * 1024),
-    ],
-    ids=["text", "none", "unencodable", "long"],
-)
-async def test_handler_that_raises_resets_with_the_text(error: Exception, text: bytes) -> None:
-    async def fail(stream: PhoneStream) -> None:
-        raise error
-
-    _, _, connection = await dial(fail)
-    assert await connection.read_to_reset() == (b"", text)
-
-
 async def test_host_reset_handler_reads_the_rest_then_nothing_and_cannot_write() -> None:
     ready = asyncio.Event()
     seen: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol, Self, assert_never
 
-from usbmux.errors import LocalProtocolError
+from usbmux.errors import LocalProtocolError, UsbmuxError
 from usbmux.mux.packet import ControlKind
 from usbmux.testing.device import ConnectionProgressed, ConnectionRequested, DeviceMux
 from usbmux.testing.device_connection import ConnectionState, DeviceConnection
@@ -20,6 +20,8 @@ _PRODUCT_ID: Final = 0x12A8
 _HIGH_SPEED: Final = 480_000_000
 _LEAVE_S: Final = 0.2
 _MAX_REASON_LENGTH: Final = 1024
+_EXPECTED: Final = (EOFError, OSError, UsbmuxError)
+"""How handlers end when the host, or a server they lead to, does; anything else is a mistake in one of them."""
 
 
 class Bus(Protocol):
@@ -255,6 +257,9 @@ class _Session:
             await handler(stream)
         except Exception as error:  # any: a handler is foreign code, and its failure is the phone's reset
             connection.reset(_reason(error))
+            if not isinstance(error, _EXPECTED):
+                message = f"the handler of port {connection.port} has failed"
+                self._loop.call_exception_handler({"message": message, "exception": error})
         else:
             connection.close()
         finally:
