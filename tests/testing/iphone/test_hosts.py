@@ -39,9 +39,9 @@ def test_record_that_is_none_raises(properties: object) -> None:
 
 def test_host_that_pairs_again_replaces_its_record() -> None:
     hosts, first, second = Hosts(), record(), record(root=b"new")
-    assert hosts.remember(first)
+    hosts.remember(first)
     assert hosts.is_trusted(first)
-    assert hosts.remember(second)
+    hosts.remember(second)
     assert hosts.find("A") is second
     assert not hosts.is_trusted(first)
     assert hosts.host_ids == ("A",)
@@ -66,8 +66,12 @@ def test_host_that_pairs_again_as_before_does_not_revive_what_was_revoked() -> N
     assert [hosts.is_trusted(first), hosts.is_trusted(same)] == [False, True]
 
 
-def test_hosts_beyond_the_room_are_refused_but_known_ones_pair_again() -> None:
+def test_hosts_beyond_the_room_take_the_place_of_who_paired_longest_ago() -> None:
     hosts = Hosts()
-    assert all(hosts.remember(record(f"{number}")) for number in range(256))
-    assert not hosts.remember(record("one more"))
-    assert hosts.remember(record("0"))
+    for number in range(256):
+        hosts.remember(record(f"{number}"))
+    hosts.remember(record("0"))
+    hosts.remember(record("one more"))
+    assert len(hosts.host_ids) == 256
+    assert hosts.find("1") is None
+    assert hosts.host_ids[-2:] == ("0", "one more")

@@ -179,8 +179,8 @@ def test_pair_with_an_unusable_record_is_refused(host: Host, record: object) -> 
 
 
 def test_pair_that_the_phone_refuses_says_why(host: Host) -> None:
-    host.phone.pairing_error = LockdownError.SAVE_PAIR_RECORD_FAILED
-    assert host.error("Pair", PairRecord=RECORD) == "SavePairRecordFailed"
+    host.phone.pairing_error = LockdownError.INVALID_PAIR_RECORD
+    assert host.error("Pair", PairRecord=RECORD) == "InvalidPairRecord"
 
 
 @pytest.mark.parametrize("name", ["ValidatePair", "Unpair"])

@@ -66,15 +66,15 @@ class Hosts:
 
     @property
     def host_ids(self) -> tuple[str, ...]:
-        """Who is trusted, the oldest first."""
+        """Who is trusted, in the order in which they have paired."""
         return tuple(self._records)
 
-    def remember(self, record: HostRecord) -> bool:
-        """Trust a host, in place of what was known under its HostID; False if there is no room for another one."""
-        if record.host_id not in self._records and len(self._records) >= _MAX_HOSTS:
-            return False
+    def remember(self, record: HostRecord) -> None:
+        """Trust a host, in place of what was known under its HostID; of 256, who paired longest ago makes room."""
+        self._records.pop(record.host_id, None)
+        if len(self._records) >= _MAX_HOSTS:
+            del self._records[next(iter(self._records))]
         self._records[record.host_id] = record
-        return True
 
     def find(self, host_id: str) -> HostRecord | None:
         """What is known of a host; None if it is not trusted."""

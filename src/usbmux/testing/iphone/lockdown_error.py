@@ -21,7 +21,6 @@ class LockdownError(StrEnum):
     PAIRING_DIALOG_RESPONSE_PENDING = "PairingDialogResponsePending"
     PASSWORD_PROTECTED = "PasswordProtected"
     REMOVE_PROHIBITED = "RemoveProhibited"
-    SAVE_PAIR_RECORD_FAILED = "SavePairRecordFailed"
     SERVICE_LIMIT = "ServiceLimit"
     SESSION_ACTIVE = "SessionActive"
     SESSION_INACTIVE = "SessionInactive"

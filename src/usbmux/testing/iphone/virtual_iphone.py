@@ -182,8 +182,7 @@ class VirtualIPhone:
             self.tls.check(record)
         except RemoteProtocolError:
             return LockdownError.INVALID_PAIR_RECORD
-        if not self.hosts.remember(record):
-            return LockdownError.SAVE_PAIR_RECORD_FAILED
+        self.hosts.remember(record)
         self._log(f"trusting host {record.host_id}")
         return secrets.token_bytes(_ESCROW_BAG_LENGTH)
 
