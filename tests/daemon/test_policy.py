@@ -82,6 +82,18 @@ def test_rule_for_users_and_groups_is_for_either() -> None:
     assert not rule.is_for(NOBODY_IN_PARTICULAR)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [Rule(Permission(), uids=frozenset({1000})), Rule(Permission(), gids=frozenset({46}))],
+    ids=["user", "group"],
+)
+def test_rule_for_one_user_or_one_group_is_for_nobody_else(rule: Rule) -> None:
+    assert rule.is_for(ALICE) == bool(rule.uids)
+    assert rule.is_for(BOB) == bool(rule.gids)
+    assert not rule.is_for(Peer(1002, 100, frozenset({100})))
+    assert not rule.is_for(NOBODY_IN_PARTICULAR)
+
+
 def test_rule_for_nobody_in_particular_is_for_all() -> None:
     assert Rule(Permission()).is_for(NOBODY_IN_PARTICULAR)
 

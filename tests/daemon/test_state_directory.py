@@ -125,13 +125,14 @@ def test_longest_file_is_written_and_read_a_longer_one_is_refused(state: StateDi
 
 
 def test_replace_is_on_the_disk_before_it_shows(state: StateDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    state.replace(NAME, b"old")
+    state.replace(NAME, b"data")
     steps: list[str] = []
     fsync, replace = os.fsync, os.replace
 
     def recorded_fsync(descriptor: int) -> None:
         fsync(descriptor)
-        steps.append("sync " + Path(os.readlink(f"/proc/self/fd/{descriptor}")).suffix)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        steps.append(f"sync {path.stat().st_size if path.is_file() else path.name}")
 
     def recorded_replace(source: str, target: str, **directories: int) -> None:
         replace(source, target, **directories)
@@ -139,11 +140,12 @@ def test_replace_is_on_the_disk_before_it_shows(state: StateDirectory, monkeypat
 
     monkeypatch.setattr(os, "fsync", recorded_fsync)
     monkeypatch.setattr(os, "replace", recorded_replace)
-    state.replace(NAME, b"new")
-    assert steps == ["sync .new", BACKUP, "sync .new", NAME, "sync "]
+    state.replace(NAME, b"more")
+    assert steps == ["sync 4", BACKUP, "sync 4", NAME, "sync state"]
     steps.clear()
     state.remove(NAME)
-    assert steps == ["sync "]
+    StateDirectory(state.path / "made").replace(NAME, b"first")
+    assert steps == ["sync state", "sync state", "sync 5", NAME, "sync made"]
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3])
