@@ -190,4 +190,26 @@ def test_closed_while_it_follows_all_is_given_back() -> None:
 
     limit.close()
 
-    assert spare.borrow(1000)
+    assert (spare.borrow(1000), spare.borrow(1)) == (True, False)
+
+
+def test_nothing_to_do_and_busy_again_it_follows_each_time_and_sinks_by_what_rose_since() -> None:
+    spare = SpareMemory(1000)
+    limit = limit_of(spare)
+    for _ in range(3):
+        follow(limit, 200_000)
+        follow(limit, 400_000)
+        assert limit.bytes == 200
+        have_nothing_to_do(limit)
+        assert limit.bytes == LEAST
+        assert (spare.borrow(1000), spare.borrow(1)) == (True, False)
+        spare.give_back(1000)
+
+    follow(limit, 400_000)
+    reopen(limit, 0)
+    have_nothing_to_do(limit)
+    assert limit.bytes == LEAST + STEP
+    limit.drain.want(False)
+    for _ in range(LOOKS):
+        reopen(limit, STEP)
+    assert limit.bytes == LEAST
