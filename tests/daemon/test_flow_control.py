@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.harness import UDID, Harness, HeldPort, some_bytes, turns
+from tests.daemon.harness import UDID, Harness, HeldPort, some_bytes, turns, until
 from usbmux.daemon.client_table import connections_of
 from usbmux.mux.settings import MuxSettings
-from usbmux.testing import PhoneOptions, SimulatedPhone, echo, pattern, phone, source
+from usbmux.testing import PhoneOptions, PhoneStream, SimulatedPhone, echo, pattern, phone, source
 
 if TYPE_CHECKING:
     from tests.daemon.conftest import Serve
@@ -148,4 +148,24 @@ async def test_phone_cuts_transfers_anywhere_every_byte_arrives(serve: Serve, op
     sending = asyncio.create_task(client.send(data))
     assert await client.receive_exactly(len(data)) == data
     await sending
+    await harness.quiet()
+
+
+async def test_client_gone_with_answers_unread_phone_that_answers_before_it_reads_on_gets_all(serve: Serve) -> None:
+    received = bytearray()
+
+    async def answer_at_length(stream: PhoneStream) -> None:
+        while data := await stream.read(1000):
+            received.extend(data)
+            await stream.write(data * 20)
+
+    harness = await serve(SimulatedPhone(UDID, ports={7: answer_at_length}, options=PhoneOptions(window=4096)))
+    client = await harness.stream(7)
+    data = some_bytes(100_000)
+    await client.send(data)
+    await turns(1000)
+    assert len(received) < len(data)
+    client.close()
+    await until(lambda: len(received) == len(data))
+    assert received == data
     await harness.quiet()
