@@ -36,7 +36,7 @@ soak: ## millions of random steps of the engine against a strict phone: SEED, ST
 fuzz: ## hostile bytes for the parsers and the device side: TARGET (all of them), SECONDS (60 each)
 	@scripts/fuzz "$(TARGET)" $(SECONDS)
 
-mutants: ## break mux/connection.py in every small way and show what no test notices; takes minutes
+mutants: ## break the heart of mux in every small way and show what no test notices; takes minutes
 	@scripts/mutants
 
 bench: ## beside Debian's usbmuxd, on an emulated bus: rates, CPU, memory; ARGUMENTS (--quick, --row NAME, ...)

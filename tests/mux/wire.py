@@ -173,13 +173,20 @@ class Wire:
         got = Segment.decode(data)
         assert (str(got), bytes(got.payload)) == (str(expected), bytes(expected.payload))
 
+    def next_event(self) -> Event | None:
+        """The next event, if any; the daemon asks only while one is waiting."""
+        is_waiting = bool(self.session.waiting_events)
+        event = self.session.next_event()
+        assert is_waiting == (event is not None), "nobody would have asked for the event"
+        return event
+
     def expect_event(self, event: Event) -> None:
         """The next event is exactly this one."""
-        assert self.session.next_event() == event
+        assert self.next_event() == event
 
     def expect_closed(self, connection: TcpConnection, cause: CloseCause, *texts: str) -> None:
         """The next event is the end of the connection, with a text that holds each of these."""
-        event = self.session.next_event()
+        event = self.next_event()
         assert isinstance(event, ConnectionClosed), event
         assert (event.connection, event.cause) == (connection, cause)
         assert all(text in event.text for text in texts), event.text
@@ -187,7 +194,7 @@ class Wire:
 
     def expect_violation(self, connection: TcpConnection, *texts: str, seq: int = 1, ack: int = FIRST) -> None:
         """The connection is reset by us, and the phone gets to know why."""
-        event = self.session.next_event()
+        event = self.next_event()
         assert isinstance(event, ConnectionClosed), event
         assert (event.connection, event.cause) == (connection, CloseCause.VIOLATED)
         assert all(text in event.text for text in texts), event.text
@@ -195,13 +202,13 @@ class Wire:
 
     def expect_data(self, connection: TcpConnection, data: bytes) -> None:
         """The next event is this data, in however many pieces."""
-        event = self.session.next_event()
+        event = self.next_event()
         assert isinstance(event, DataReceived), event
         assert (event.connection, b"".join(event.pieces)) == (connection, data)
 
     def expect_nothing(self) -> None:
         """No event and no packet is waiting, and the daemon knows it."""
-        assert (self.session.next_event(), self.pull_packet()) == (None, None)
+        assert (self.next_event(), self.pull_packet()) == (None, None)
         assert not self.session.egress.may_have_packet or self.session.state is SessionState.FAILED
 
     # Longer scripts.
