@@ -16,6 +16,7 @@ def test_too_many_of_one_uid_the_next_of_it_is_refused_and_others_are_not() -> N
     assert admission.admit(5) == "2 clients of uid 5 are connected, which is the limit"
     assert admission.admit(6) is None
     assert admission.total == 3
+    assert admission.refused == {Refusal.CLIENTS_OF_USER: 1}
 
 
 def test_too_many_of_unknown_users_are_refused() -> None:

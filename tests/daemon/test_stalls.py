@@ -3,9 +3,12 @@ from __future__ import annotations
 from usbmux.daemon.stalls import SHORTEST_S, Stalls
 
 
+START = 1000.0  # far from 0, as a real clock is
+
+
 class Clock:
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = START
         self.reads = 0
 
     def __call__(self) -> float:
@@ -17,7 +20,7 @@ def test_flowing_nothing_is_counted_and_the_clock_is_not_read() -> None:
     clock = Clock()
     stalls = Stalls(clock)
     stalls.end()
-    assert stalls.until(100.0) == (0, 0.0)
+    assert stalls.until(START + 100.0) == (0, 0.0)
     assert clock.reads == 0
 
 
@@ -46,18 +49,18 @@ def test_waiting_the_wait_counts_once_it_is_long() -> None:
     clock = Clock()
     stalls = Stalls(clock)
     stalls.begin()
-    assert stalls.until(0.05) == (0, 0.0)
-    assert stalls.until(4.0) == (1, 4.0)
-    clock.now = 6.0
+    assert stalls.until(START + 0.05) == (0, 0.0)
+    assert stalls.until(START + 4.0) == (1, 4.0)
+    clock.now = START + 6.0
     stalls.end()
-    assert stalls.until(9.0) == (1, 6.0)
+    assert stalls.until(START + 9.0) == (1, 6.0)
 
 
 def test_waiting_begun_again_the_beginning_stays_and_the_clock_is_not_read() -> None:
     clock = Clock()
     stalls = Stalls(clock)
     stalls.begin()
-    clock.now = 5.0
+    clock.now = START + 5.0
     stalls.begin()
     assert clock.reads == 1
-    assert stalls.until(6.0) == (1, 6.0)
+    assert stalls.until(START + 6.0) == (1, 6.0)
