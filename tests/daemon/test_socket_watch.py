@@ -354,6 +354,7 @@ async def test_two_hang_up_together_and_the_first_removes_both_the_second_is_not
     await asyncio.sleep(2 * PROBE_S)
 
     assert sum(owner.hang_ups for owner in owners) == 1
+    assert isinstance(telling_watch, LoopWatch) or not any(owner.inputs for owner in owners)
     for near, _far in pairs:
         near.close()
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from usbmux.daemon.stalls import SHORTEST_S, Stalls
 
-
 START = 1000.0  # far from 0, as a real clock is
 
 
