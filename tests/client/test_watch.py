@@ -19,7 +19,7 @@ from usbmux.control.message import Attached, Listen
 from usbmux.errors import DaemonUnavailableError, LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from usbmux.client.device import DeviceEvent
@@ -97,14 +97,18 @@ def closed_while_it_waits(watch: Watch, is_waiting: threading.Event) -> list[Dev
     return seen
 
 
-def test_watch_closed_by_another_thread_ends_the_iteration(server: ScriptedServer) -> None:
+def one_phone_then_silence(told: threading.Event) -> Callable[[Peer], None]:
     def script(peer: Peer) -> None:
         peer.answer(Listen(), OK, Attached(RED))
         told.set()
         peer.expect_hang_up()
 
+    return script
+
+
+def test_watch_closed_by_another_thread_ends_the_iteration(server: ScriptedServer) -> None:
     told = threading.Event()
-    server.play(script)
+    server.play(one_phone_then_silence(told))
     watch = Client(server.address).watch()
     assert closed_while_it_waits(watch, told) == [RED_ATTACHED]
     assert watch.wait_event() is None
@@ -165,13 +169,8 @@ def test_watch_waited_for_by_two_threads_refuses_the_second(monkeypatch: pytest.
 def test_watch_of_a_forked_process_is_closed_by_its_threads_alone(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def script(peer: Peer) -> None:
-        peer.answer(Listen(), OK, Attached(RED))
-        told.set()
-        peer.expect_hang_up()
-
     told = threading.Event()
-    server.play(script)
+    server.play(one_phone_then_silence(told))
     watch = Client(server.address).watch()
     assert watch.wait_event() == RED_ATTACHED
     monkeypatch.setattr(os, "getpid", lambda: -1)  # as after a fork
