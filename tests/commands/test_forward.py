@@ -46,6 +46,29 @@ async def test_print_ready_one_line_says_where_all_listen(daemon: ScriptedDaemon
     assert not os.path.exists(path)  # noqa: ASYNC240
 
 
+async def test_terminal_hangs_up_it_ends_as_by_sigterm(daemon: ScriptedDaemon, tmp_path: Path) -> None:
+    daemon.attach(1, "A")
+    path = str(tmp_path / "ssh")
+    async with started(FORWARD, "--print-ready", f"{path}:9") as program:
+        await line_of(program.stdout)
+        program.send_signal(signal.SIGHUP)
+        _, said = await program.communicate()
+        assert program.returncode == 0
+    assert said.decode().splitlines()[-1].startswith(f"usbmux: {path}: 0 connections, ")
+    assert not os.path.exists(path)  # noqa: ASYNC240
+
+
+async def test_terminal_hangs_up_under_nohup_it_forwards_on(daemon: ScriptedDaemon) -> None:
+    daemon.attach(1, "A")
+    async with started(("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *FORWARD), "--json", "0:7") as program:
+        where = _event(await line_of(program.stdout))["listen"]
+        await line_of(program.stdout)
+        program.send_signal(signal.SIGHUP)
+        assert await ask(where, b"hello") == b"hello"
+        program.send_signal(signal.SIGTERM)
+        assert _event(await line_of(program.stdout))["connections"] == 1
+
+
 async def test_run_is_the_same_command(daemon: ScriptedDaemon) -> None:
     daemon.attach(1, "A")
     async with started((*FORWARD, "run"), "--print-ready", "0:7") as program:

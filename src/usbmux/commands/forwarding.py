@@ -7,7 +7,7 @@ On stdout stands one line for each bound end, in this stable form, all of them a
 `udid` is what was asked for, ``any`` for the only phone, or ``later`` where a range leads to whatever phones come; then
 a line that begins with ``phone`` says of each who it is. A Unix socket has ``path=`` in the place of address and port.
 The same in words, and everything else, goes to stderr. SIGUSR1 has the statistics written, which also come at the end.
-SIGINT ends the command with 130, SIGTERM with 0.
+SIGINT ends the command with 130, SIGTERM and SIGHUP with 0; begun under nohup, SIGHUP does nothing.
 """
 
 import asyncio
@@ -111,6 +111,8 @@ def _stop_signal() -> asyncio.Future[int]:
     try:
         loop.add_signal_handler(signal.SIGINT, stop, ExitCode.INTERRUPTED)
         loop.add_signal_handler(signal.SIGTERM, stop, ExitCode.OK)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            loop.add_signal_handler(signal.SIGHUP, stop, ExitCode.OK)
     except NotImplementedError:
         pass  # Windows: the runner turns Ctrl-C into KeyboardInterrupt
     return stopped
