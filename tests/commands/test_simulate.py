@@ -141,6 +141,14 @@ async def test_simulate_terminated_terminates_the_command() -> None:
 
 
 @pytest.mark.asyncio
+async def test_simulate_terminal_hangs_up_under_nohup_it_serves_on() -> None:
+    under_nohup = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *USBMUX)
+    hang_up_then_list = ("sh", "-c", 'kill -HUP $PPID; exec "$@"', "sh", *LIST)
+    outcome = await run(under_nohup, "simulate", "--", *hang_up_then_list)
+    assert (outcome.code, outcome.stdout.decode().split()) == (0, UDIDS[:1])
+
+
+@pytest.mark.asyncio
 async def test_simulate_file_names_the_phones_of_both_kinds(tmp_path: Path) -> None:
     config = tmp_path / "phones.toml"
     config.write_text('[[phone]]\nudid = "0123456789"\n[[iphone]]\ndevice_name = "Ada"\n')
