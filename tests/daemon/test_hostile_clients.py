@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.harness import UDID, Properties, encode
+from tests.daemon.harness import UDID, Properties, encode, turns
 from usbmux.daemon import unread
 from usbmux.daemon.client_link import REQUEST_TIMEOUT_S, REQUESTS_A_TURN
 from usbmux.daemon.log_budget import LINES
@@ -39,6 +39,16 @@ async def test_each_read_ends_amid_a_request_every_request_has_its_own_time(serv
         clock.passed_s += REQUEST_TIMEOUT_S * 0.6
         await client.send(request[-1:] + request[:-1])
         assert await client.receive_properties(1) == {"DeviceList": []}
+
+
+async def test_client_stops_amid_its_second_request_it_is_given_up(serve: Serve, clock: LoopClock) -> None:
+    client = await (await serve()).client()
+    request = encode({"MessageType": "ListDevices"})
+    await client.send(request + request[:-1])
+    assert await client.receive_properties(1) == {"DeviceList": []}
+    await turns()
+    clock.passed_s += REQUEST_TIMEOUT_S
+    assert await client.receive() == b""
 
 
 async def test_many_requests_come_at_once_they_are_answered_few_a_turn(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.daemon.harness import OTHER_UDID, PLIST, UDID, Properties, connect_request, encode, frame
+from tests.daemon.harness import OTHER_UDID, PLIST, UDID, Properties, connect_request, encode, frame, some_bytes, until
+from usbmux.control.address import TcpAddress
 from usbmux.testing import PhoneStream, SimulatedPhone, echo
 
 if TYPE_CHECKING:
@@ -309,3 +310,32 @@ async def test_client_that_asks_and_never_reads_is_not_served_without_bound(serv
     assert sent < 10_000
     for _ in range(sent):
         await client.receive_properties(1)
+
+
+async def test_client_asks_for_much_and_reads_late_every_answer_is_whole(serve: Serve) -> None:
+    harness = await serve(addresses=[TcpAddress("127.0.0.1", 0)])
+    client = await harness.client(is_slow=True)
+    record = plistlib.dumps({"HostID": some_bytes(27_000)})
+    save: Properties = {"MessageType": "SavePairRecord", "PairRecordID": UDID, "PairRecordData": record}
+    assert await client.request(save) == {"MessageType": "Result", "Number": 0}
+    read: Properties = {"MessageType": "ReadPairRecord", "PairRecordID": UDID}
+    await client.send(b"".join(encode(read, tag) for tag in range(200)))
+    await until(harness.daemon.unread._bytes.total)  # nothing fits into the socket any more
+    for tag in range(200):
+        assert await client.receive_properties(tag) == {"PairRecordData": record}
+    assert not harness.daemon.unread._bytes
+
+
+async def test_listener_reads_late_every_word_is_whole(serve: Serve) -> None:
+    harness = await serve(SimulatedPhone(UDID))
+    await harness.attached()
+    client = await harness.client()
+    await client.listen()
+    await client.receive_properties(tag=0)
+    unread, told = harness.daemon.unread._bytes, 0
+    while unread.total() < 600_000:  # more than fits into the socket at once, and less than is too much
+        harness.daemon.registry.paired(1, UDID)
+        told += 1
+    for _ in range(told):
+        assert await client.receive_properties(tag=0) == {"MessageType": "Paired", "DeviceID": 1}
+    assert not unread
