@@ -68,6 +68,24 @@ async def test_tcp_peer_never_closes_socket_is_closed_in_time() -> None:
     client.close()
 
 
+async def test_tcp_peer_goes_on_talking_it_sees_the_end_at_once_and_its_own_end_closes_the_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(farewell, "FAREWELL_S", 1000)
+    near, client = tcp_pair()
+    near.send(b"the last words")
+    farewells = Farewells(asyncio.get_running_loop())
+    farewells.say(near)
+    assert await client.receive_to_end() == b"the last words"
+    for _ in range(10):
+        await client.send(b"still talking")
+        await turns(5)
+    assert near.fileno() != -1
+    client.close()
+    await until(lambda: near.fileno() == -1)
+    assert not farewells._timers
+
+
 async def test_tcp_peer_has_not_taken_everything_socket_stays_until_it_has() -> None:
     near, client = tcp_pair()
     length = _stuff(near)

@@ -37,6 +37,16 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def test_pipe_closed_twice_descriptors_of_others_stay_open() -> None:
+    pipe = Pipe(SIZE)
+    pipe.close()
+    others = socket.socketpair()  # which get the numbers that are free
+    pipe.close()
+    with others[0], others[1]:
+        others[0].send(b"open")
+        assert others[1].recv(4) == b"open"
+
+
 def test_pipe_filled_gives_out_the_same_and_is_empty() -> None:
     with pairs() as (writer, source, sink, reader):
         pipe = Pipe(SIZE)
