@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,25 @@ def test_drop_ins_are_read_in_order_of_names_and_override(files: Files) -> None:
     assert (choices.options.linger, choices.options.max_clients) == (3.0, 3)
     assert [set(rule.uids) for rule in choices.rules] == [{1}, {2}, {3}]
     assert [path.name for path in choices.files] == ["usbmuxd.toml", "10.toml", "20.toml"]
+
+
+@pytest.mark.parametrize(("look", "name"), [("stat", "usbmuxd.toml"), ("listdir", "usbmuxd.toml.d")])
+def test_files_cannot_be_looked_for_is_an_error(
+    files: Files, monkeypatch: pytest.MonkeyPatch, look: str, name: str
+) -> None:
+    """A daemon that has given up its rights and is told to read them again must not go on without rules."""
+    files.write("")
+    files.drop_in("10.toml", "[[rule]]\nusers = [2]\n")
+    asked = getattr(os, look)
+
+    def refuse(path: str | Path, **options: object) -> object:
+        if Path(path).name == name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return asked(path, **options)
+
+    monkeypatch.setattr(os, look, refuse)
+    with pytest.raises(ConfigurationError, match=f"{name}: Permission denied"):
+        files.read()
 
 
 def test_drop_in_is_hidden_it_is_left_out(files: Files, tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """The configuration file of ``usbmuxd``: TOML, each key of which is a flag of the command line."""
 
 import argparse
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from usbmux.errors import ConfigurationError
 from usbmux.values import frozen
 
+_FoundT = TypeVar("_FoundT")
 DEFAULT_PATH: Final = Path("/etc/usbmux/usbmuxd.toml")
 _TABLE_HEAD: Final = re.compile(r"\s*\[\[?\s*([^]\s]+)\s*\]\]?")
 _KEY: Final = re.compile(r"""\s*["']?([^"'=\s]+)["']?\s*=""")
@@ -43,9 +45,23 @@ def configuration_files(path: Path) -> tuple[Path, ...]:
     """The file, if it is there, and the drop-ins beside it: ``FILE.d/*.toml`` in order of their names.
 
     As in a shell, these are none that are hidden: editors and file systems leave such files beside others.
+
+    Raises:
+        ConfigurationError: They may be there, and cannot be looked for. Without them rules would be missing.
     """
-    main = (path,) if path.exists() else ()
-    return (*main, *sorted(path.with_name(path.name + ".d").glob("[!.]*.toml")))
+    folder = path.with_name(path.name + ".d")
+    main = (path,) if _found(os.stat, path) is not None else ()
+    names = _found(os.listdir, folder) or []
+    return (*main, *sorted(folder / name for name in names if name.endswith(".toml") and name[0] != "."))
+
+
+def _found(look: Callable[[Path], _FoundT], path: Path) -> _FoundT | None:
+    try:
+        return look(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
 
 
 def read_configuration(
