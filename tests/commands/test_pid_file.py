@@ -83,3 +83,21 @@ def test_not_locked_or_not_there_is_nobody(tmp_path: Path) -> None:
     path.write_text("4711\n")
     assert locking_pid(path) is None
     assert path.read_text() == "4711\n"
+
+
+def test_disk_is_full_file_is_named_and_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pid"
+    written: list[int] = []
+
+    def refuse(descriptor: int, _data: bytes) -> int:
+        written.append(descriptor)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match=f"cannot write {path}: No space left on device") as caught, PidFile(path):
+            pytest.fail("entered")
+    assert caught.value.errno == errno.ENOSPC
+    assert not path.exists()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(written[0])

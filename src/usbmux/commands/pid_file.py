@@ -36,8 +36,12 @@ class PidFile:
                 os.close(self._descriptor)
                 raise
             os.close(self._descriptor)  # the daemon before us removed it between our open and our lock
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            self.__exit__(None, None, None)
+            raise OSError(error.errno, f"cannot write {self._path}: {error.strerror}") from error
         return self
 
     def __exit__(
