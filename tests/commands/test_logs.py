@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -172,3 +173,19 @@ def test_disk_was_full_and_the_file_is_removed_reopening_goes_on_in_a_new_one(tm
     assert (child.returncode, child.stdout) == (0, "[]\n")
     assert path.read_text().endswith("WARNING root: after\n")
     assert child.stderr == "the log cannot be written, and lines are lost: [Errno 27] File too large\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
+def test_pipe_is_read_by_nobody_any_more_reopening_fails_and_does_not_wait(
+    start_log: StartsLog, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    log = start_log("text", path)
+    logging.getLogger(NAME).info("heard")
+    assert b"heard" in os.read(reader, 4096)
+    os.close(reader)
+    with pytest.raises(OSError, match=str(path)) as caught:
+        log.reopen()
+    assert caught.value.errno == errno.ENXIO

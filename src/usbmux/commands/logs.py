@@ -80,7 +80,12 @@ class Log:
 
 
 def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o640)
+    # A pipe that nobody reads would hold up the start, and with HUP all phones: it is an error.
+    without_waiting = getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | without_waiting, 0o640)
+    if without_waiting:
+        os.set_blocking(descriptor, True)
+    return descriptor
 
 
 class _Handler(logging.StreamHandler[TextIO]):
