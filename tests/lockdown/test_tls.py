@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.lockdown.records import record_for
-from usbmux.errors import DeviceResetError, NotPairedError, RemoteProtocolError
+from usbmux.errors import DeviceResetError, NotPairedError, RemoteProtocolError, UsbmuxError
 from usbmux.lockdown.tls import TlsSession
 from usbmux.testing.iphone.certificates import DeviceKey, shared_key
 from usbmux.testing.iphone.faults import TlsOptions
@@ -143,6 +145,25 @@ def test_stream_that_is_changed_on_its_way_is_broken() -> None:
 def test_record_that_cannot_be_used_is_no_pairing(record: PairRecord) -> None:
     with pytest.raises(NotPairedError):
         TlsSession(record)
+
+
+def test_system_has_nothing_left_to_read_keys_from_says_nothing_about_the_phone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_name: str) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", refuse, raising=False)
+    with pytest.raises(UsbmuxError, match="Too many open files") as failed:
+        TlsSession(RECORD)
+    assert type(failed.value) is UsbmuxError
+
+
+def test_warning_filters_of_the_program_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`catch_warnings` changes them for all threads."""
+    with monkeypatch.context() as patch:
+        patch.setattr(warnings, "catch_warnings", None)
+        TlsSession(RECORD)
 
 
 def test_keys_are_read_from_a_private_file_where_there_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

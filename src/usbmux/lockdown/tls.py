@@ -3,13 +3,12 @@
 import os
 import ssl
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from usbmux.errors import DeviceResetError, NotPairedError, RemoteProtocolError
+from usbmux.errors import DeviceResetError, NotPairedError, RemoteProtocolError, UsbmuxError
 from usbmux.lockdown.pair_record import PairRecord
 from usbmux.lockdown.public_key import der_of, public_key_of
 
@@ -29,6 +28,7 @@ class TlsSession:
 
     Raises:
         NotPairedError: Its certificates or keys cannot be used.
+        UsbmuxError: The system has nothing left to do that with.
     """
 
     def __init__(self, record: PairRecord) -> None:
@@ -109,10 +109,8 @@ def _client_context(record: PairRecord) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # see `TlsSession`: the key is compared instead
-    with warnings.catch_warnings():
-        # Phones before iOS 10 know nothing newer; the others choose what is best.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = ssl.TLSVersion.TLSv1
+    # Phones before iOS 10 know TLS 1.0 and nothing newer; the others choose what is best.
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     # Some programs sign with SHA-1, and a machine's policy against it would lock their pairings out.
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     try:
@@ -120,6 +118,8 @@ def _client_context(record: PairRecord) -> ssl.SSLContext:
             context.load_cert_chain(path, password="")
     except (ssl.SSLError, ValueError) as error:
         raise NotPairedError(f"a pair record with certificates or keys that cannot be used: {error}") from error
+    except OSError as error:  # such as no descriptor left
+        raise UsbmuxError(f"cannot use a pair record: {error.strerror}") from error
     return context
 
 
