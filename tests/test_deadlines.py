@@ -1,4 +1,4 @@
-"""Deadlines of blocking sockets."""
+"""Deadlines of blocking calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from usbmux.client.blocking_connection import deadline_after, select_before, set_deadline
+from usbmux.client.blocking_connection import select_before
+from usbmux.deadlines import deadline_after, set_deadline
 
 DAY_S = 86400.0
 

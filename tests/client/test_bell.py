@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from usbmux.client.bell import Bell, BellRungError
-from usbmux.client.blocking_connection import PAST
+from usbmux.deadlines import PAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from usbmux.client.blocking_connection import PAST, BlockingConnection, dial, open_socket, wait_for
+from usbmux.client.blocking_connection import BlockingConnection, dial, open_socket, wait_for
 from usbmux.client.operations import client_identity, read_buid, save_pair_record
 from usbmux.control.address import TcpAddress, UnixAddress
+from usbmux.deadlines import PAST
 from usbmux.errors import DaemonUnavailableError
 
 if TYPE_CHECKING:

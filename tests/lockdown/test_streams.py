@@ -104,10 +104,11 @@ def test_time_is_up_before_the_wait_begins_is_a_timeout(
         subject.call(lambda stream: stream.receive_plist())
 
 
-def test_no_limit_waits_for_what_is_there(
-    runner: asyncio.Runner | None, ends: tuple[socket.socket, socket.socket]
+@pytest.mark.parametrize("timeout_s", [None, 30 * 86400.0, 1e10])
+def test_no_limit_or_one_later_than_sockets_wait_reads_what_is_there(
+    runner: asyncio.Runner | None, ends: tuple[socket.socket, socket.socket], timeout_s: float | None
 ) -> None:
-    subject = StreamSubject(runner, ends[0], None)
+    subject = StreamSubject(runner, ends[0], timeout_s)
     ends[1].sendall(b"x")
     assert subject.call(lambda stream: stream.read()) == b"x"
 

@@ -23,8 +23,9 @@ from usbmux.admin.message import (
     StatusPart,
     StatusRequest,
 )
-from usbmux.client.blocking_connection import deadline_after, open_socket, set_deadline
+from usbmux.client.blocking_connection import open_socket
 from usbmux.client.endpoint import hung_up, timed_out
+from usbmux.deadlines import deadline_after, set_deadline
 from usbmux.errors import DaemonUnavailableError, RemoteProtocolError, UsbmuxError
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 from usbmux.client import operations
-from usbmux.client.blocking_connection import BlockingConnection, deadline_after
+from usbmux.client.blocking_connection import BlockingConnection
 from usbmux.client.endpoint import timed_out
 from usbmux.client.operations import DEFAULT_TIMEOUT_S, Operation, client_identity
 from usbmux.control.address import address_from_environment, parse_address
+from usbmux.deadlines import deadline_after
 
 if TYPE_CHECKING:
     import socket

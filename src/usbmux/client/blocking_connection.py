@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import os
 import selectors
 import socket
@@ -12,6 +11,7 @@ from usbmux.client.endpoint import QUEUE_FULL_DELAY_S, REFUSALS, hung_up, unix_f
 from usbmux.control.address import Address, TcpAddress, UnixAddress
 from usbmux.control.client import ClientSession
 from usbmux.control.message import Notification
+from usbmux.deadlines import left_s, set_deadline
 
 if TYPE_CHECKING:
     from usbmux.client.operations import Operation
@@ -24,25 +24,8 @@ Wanted: TypeAlias = WantedSocket | float
 Steps: TypeAlias = Generator[Wanted, None, T]
 """What never waits itself, but yields what is to be waited for."""
 
-PAST: Final = -math.inf
-"""The deadline of what is not to wait."""
 # Poll has no descriptor of its own and no highest descriptor; Windows has only select.
 _SELECTOR: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
-_LONGEST_TIMEOUT_S: Final = 24 * 86400.0
-"""Sockets wait with poll(), whose milliseconds have 31 bits."""
-
-
-def deadline_after(timeout_s: float | None) -> float:
-    """Return the time.monotonic() at which the timeout ends, infinity for None."""
-    return math.inf if timeout_s is None else time.monotonic() + timeout_s
-
-
-def set_deadline(stream: socket.socket, deadline: float) -> None:
-    """Let the socket's next call wait until the deadline, or not at all if it has passed.
-
-    No call with a deadline waits longer than 24 days, which is what sockets can.
-    """
-    stream.settimeout(_left_s(deadline))
 
 
 def wait_for(wanted: Wanted, deadline: float) -> bool:
@@ -58,12 +41,7 @@ def select_before(deadline: float, *wanted: WantedSocket) -> list[object]:
     with _SELECTOR() as selector:
         for stream, events in wanted:
             selector.register(stream, events)
-        return [key.fileobj for key, _ in selector.select(_left_s(deadline))]
-
-
-def _left_s(deadline: float) -> float | None:
-    rest_s = deadline - time.monotonic()
-    return None if rest_s == math.inf else min(max(0.0, rest_s), _LONGEST_TIMEOUT_S)
+        return [key.fileobj for key, _ in selector.select(left_s(deadline))]
 
 
 def open_socket(address: Address, deadline: float) -> socket.socket:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from usbmux.client.blocking_connection import deadline_after, open_socket, set_deadline
+from usbmux.client.blocking_connection import open_socket
 from usbmux.client.operations import DEFAULT_TIMEOUT_S, client_identity, describe_result
 from usbmux.control import binary_codec, plist_codec
 from usbmux.control.address import address_from_environment, parse_address
@@ -24,6 +24,7 @@ from usbmux.control.message import (
     ResultCode,
     UnknownMessageError,
 )
+from usbmux.deadlines import deadline_after, set_deadline
 from usbmux.errors import RemoteProtocolError, UsbmuxError
 from usbmux.values import frozen
 

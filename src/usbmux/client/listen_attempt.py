@@ -6,8 +6,9 @@ import selectors
 from typing import TYPE_CHECKING
 
 from usbmux.client import operations
-from usbmux.client.blocking_connection import PAST, BlockingConnection, deadline_after, dial
+from usbmux.client.blocking_connection import BlockingConnection, dial
 from usbmux.client.endpoint import timed_out
+from usbmux.deadlines import PAST, deadline_after
 
 if TYPE_CHECKING:
     from usbmux.client.bell import Bell

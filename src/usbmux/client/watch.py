@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from usbmux.client import tracker
 from usbmux.client.bell import Bell, BellRungError
-from usbmux.client.blocking_connection import PAST, deadline_after
 from usbmux.client.tracker import DeviceTracker, backoff_delays_s
+from usbmux.deadlines import PAST, deadline_after
 from usbmux.errors import (
     DaemonUnavailableError,
     LocalProtocolError,

@@ -7,11 +7,12 @@ from typing import Final
 from usbmux.admin.codec import status_document
 from usbmux.admin.message import ClientStatus, ConnectionStatus, PhoneStatus
 from usbmux.client.admin import AdminClient, admin_address
-from usbmux.client.blocking_connection import deadline_after, open_socket
+from usbmux.client.blocking_connection import open_socket
 from usbmux.commands.exits import ExitCode, complain
 from usbmux.commands.table import printable, table
 from usbmux.commands.units import age, speed
 from usbmux.control.address import Address, UnixAddress, address_from_environment, parse_address
+from usbmux.deadlines import deadline_after
 from usbmux.errors import DaemonUnavailableError
 
 _PROBE_S: Final = 1.0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar, assert_never
 
+from usbmux.deadlines import deadline_after, set_deadline
 from usbmux.errors import DeviceResetError, LocalProtocolError, LockdownError
 from usbmux.lockdown.operations import BeginTls, Operation, Receive, Send, Step, stream_error
 from usbmux.lockdown.plist_frame import MAX_LENGTH, PlistReader, encode
@@ -121,7 +120,7 @@ class BlockingStream:
         return {}
 
     def _guarded(self, call: Callable[[float], T]) -> T:
-        deadline = math.inf if self.timeout_s is None else time.monotonic() + self.timeout_s
+        deadline = deadline_after(self.timeout_s)
         try:
             return call(deadline)
         except DeviceResetError:
@@ -178,12 +177,9 @@ class BlockingStream:
             self._send_all(tls.data_to_send(), deadline)
 
     def _send_all(self, data: bytes | memoryview, deadline: float) -> None:
-        self._set_timeout(deadline)
+        set_deadline(self._sock, deadline)
         self._sock.sendall(data)
 
     def _receive(self, n: int, deadline: float) -> bytes:
-        self._set_timeout(deadline)
+        set_deadline(self._sock, deadline)
         return self._sock.recv(n)
-
-    def _set_timeout(self, deadline: float) -> None:
-        self._sock.settimeout(None if deadline == math.inf else max(0.0, deadline - time.monotonic()))

@@ -10,12 +10,13 @@ from typing import Final
 from usbmux.admin.message import PhoneStatus
 from usbmux.client.admin import AdminClient, admin_address
 from usbmux.client.blocking import Client
-from usbmux.client.blocking_connection import deadline_after, open_socket
+from usbmux.client.blocking_connection import open_socket
 from usbmux.client.device import Device
 from usbmux.commands.doctor.processes import Process, daemons, process
 from usbmux.commands.doctor.system_view import SystemView
 from usbmux.control.address import Address, UnixAddress
 from usbmux.daemon.peer import peer_of
+from usbmux.deadlines import deadline_after
 from usbmux.errors import DaemonUnavailableError, RequestError, RequestTimeoutError, UsbmuxError
 from usbmux.values import frozen
 

@@ -4,8 +4,8 @@ import socket
 from contextlib import suppress
 from typing import Final, Self
 
-from usbmux.client.blocking_connection import deadline_after, set_deadline
 from usbmux.control.frame import MAX_REPLY_LENGTH, FrameReader
+from usbmux.deadlines import deadline_after, set_deadline
 from usbmux.testing.conformance.answer import Answer, Ending, describe, is_notification
 from usbmux.testing.conformance.request import TAG
 

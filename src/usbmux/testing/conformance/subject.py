@@ -4,10 +4,11 @@ from enum import Enum
 from typing import Final, Self
 
 from usbmux.client.blocking import Client
-from usbmux.client.blocking_connection import deadline_after, open_socket
+from usbmux.client.blocking_connection import open_socket
 from usbmux.client.device import Device
 from usbmux.client.endpoint import timed_out
 from usbmux.control.address import Address
+from usbmux.deadlines import deadline_after
 from usbmux.errors import UsbmuxError
 from usbmux.testing.conformance.conversation import Conversation
 from usbmux.testing.conformance.request import swapped
