@@ -16,7 +16,7 @@ from usbmux.client.blocking import Client
 from usbmux.client.device import Device, DeviceAttached
 from usbmux.client.listen_attempt import ListenAttempt
 from usbmux.control.message import Attached, Listen
-from usbmux.errors import DaemonUnavailableError, LocalProtocolError
+from usbmux.errors import DaemonUnavailableError, LocalProtocolError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +51,23 @@ def test_descriptor_is_readable_when_there_is_news(server: ScriptedServer) -> No
         assert watch.wait_event(0) is None
         assert select.select([watch], [], [], 0) == ([], [], [])
     assert watch.fileno() == -1
+
+
+def test_daemon_breaks_the_protocol_at_the_start_entering_leaves_no_descriptors(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.next_request()
+        peer.stream.sendall(bytes(16))
+        peer.expect_hang_up()
+
+    server.play(script)
+    ends = socket.socketpair()  # of its bell
+    monkeypatch.setattr(socket, "socketpair", lambda: ends)
+    with ends[0], ends[1]:
+        with pytest.raises(RemoteProtocolError), Client(server.address).watch():
+            pass
+        assert [end.fileno() for end in ends] == [-1, -1]
 
 
 def test_iteration_closed_from_its_own_body_ends(server: ScriptedServer) -> None:

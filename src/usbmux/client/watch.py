@@ -51,7 +51,11 @@ class Watch:
         self._permits = [None]
 
     def __enter__(self) -> Self:
-        self.fileno()
+        try:
+            self.fileno()
+        except BaseException:
+            self._hang_up()  # nobody leaves what was not entered
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
