@@ -77,6 +77,25 @@ def test_xml_with_space_before_or_nul_behind_read(before: bytes, behind: bytes) 
     assert property_list.load(before + property_list.dump({"a": [1]}) + behind) == {"a": [1]}
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(b"M\xfcller", "M\ufffdller"), (b"\xb0\xae", "\ufffd\ufffd"), (b"a\x01b&amp;\x1f", "a\ufffdb&\ufffd")],
+    ids=["Latin-1", "GBK", "controls"],
+)
+def test_xml_with_text_that_xml_forbids_read(written: bytes, read: str) -> None:
+    payload = property_list.dump({"ProgName": "x", "n": 1}).replace(b"<string>x", b"<string>" + written)
+
+    assert property_list.load(payload) == {"ProgName": read, "n": 1}
+
+
+def test_xml_in_declared_latin_1_read_as_such() -> None:
+    payload = (
+        b'<?xml version="1.0" encoding="ISO-8859-1"?><plist><dict><key>a</key><string>\xfc</string></dict></plist>'
+    )
+
+    assert property_list.load(payload) == {"a": "ü"}
+
+
 def test_binary_plist_that_ends_with_nul_read() -> None:
     payload = property_list.dump({"a": bytes(240)}, binary=True)
     assert payload.endswith(b"\0")  # where the table of offsets is

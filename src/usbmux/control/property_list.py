@@ -5,9 +5,11 @@ exception, and a few kilobytes of it can name the same megabyte a thousand times
 """
 
 import plistlib
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
+from xml.parsers.expat import ExpatError
 
 from usbmux.control import flat_plist
 from usbmux.errors import LocalProtocolError, RemoteProtocolError
@@ -17,6 +19,8 @@ _SPACE: Final = b" \t\r\n"
 """May go before XML, which forbids it, because other daemons take such a text too."""
 _END_OF_TEXT: Final = b"\0"
 """May stand behind XML, for the same reason: programs in C count it to a text."""
+_NO_XML: Final = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML cannot hold."""
 _TRAILER: Final = struct.Struct(">6xBBQQQ")
 _HEAD_LENGTH: Final = 32
 _EXTENDED_COUNT: Final = 0xF
@@ -62,7 +66,11 @@ def _load(payload: bytes) -> object:
             if b"\0" in body or b"<!ATTLIST" in body:
                 # Default attributes are copied into every element: quadratic, and plistlib lets them pass.
                 raise ValueError("UTF-16, or attribute declarations")
-        value: object = plistlib.loads(body)
+        try:
+            value: object = plistlib.loads(body)
+        except ExpatError:
+            # Programs in C name themselves by whatever their file is called, phones by what was typed.
+            value = plistlib.loads(_NO_XML.sub("\ufffd", body.decode(errors="replace")).encode())
     except Exception as error:  # plistlib leaks whatever its parts raise, RecursionError and AttributeError included
         raise RemoteProtocolError("not a property list", payload[:_HEAD_LENGTH]) from error
     return value
