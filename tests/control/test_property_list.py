@@ -88,6 +88,25 @@ def test_xml_with_text_that_xml_forbids_read(written: bytes, read: str) -> None:
     assert property_list.load(payload) == {"ProgName": read, "n": 1}
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"<!-- c -->",
+        b'<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">',
+        b'<?xml version="1.0" encoding="utf-16"?>\r\n',
+        b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-16"?>',
+        b'<?xml version="1.0" encoding="GBK"?>',
+        b'<?xml version="1.0" encoding="no-such"?>',
+    ],
+)
+@pytest.mark.parametrize(("start", "end"), [(b"<plist version='1.0'>", b"</plist>"), (b"", b"")])
+def test_xml_in_utf_8_whatever_it_declares_read(head: bytes, start: bytes, end: bytes) -> None:
+    payload = head + start + "<dict><key>a</key><string>ü</string></dict>".encode() + end
+
+    assert property_list.load(payload) == {"a": "ü"}
+
+
 def test_xml_in_declared_latin_1_read_as_such() -> None:
     payload = (
         b'<?xml version="1.0" encoding="ISO-8859-1"?><plist><dict><key>a</key><string>\xfc</string></dict></plist>'
@@ -135,8 +154,7 @@ def test_value_that_no_plist_holds_local_error(value: object) -> None:
         XML + b"<plist><dict><key>a</key><date>yesterday</date></dict></plist>",
         XML + b"<plist><dict><key>a</key><date>9999-99-99T99:99:99Z</date></dict></plist>",
         XML + b"<plist><dict><key>a</key><data>=A</data></dict></plist>",
-        b'<?xml version="1.0" encoding="no-such"?><plist><dict/></plist>',
-        b'<?xml version="1.0" encoding="UTF-16"?><plist><dict/></plist>',
+        b"bplist15" + LISTEN_BINARY[8:],
         XML + b'<!DOCTYPE plist [<!ENTITY a "b">]><plist><dict/></plist>',
         XML + b'<!DOCTYPE plist [<!ATTLIST dict a CDATA "b">]><plist><dict/></plist>',
         "\ufeff<?xml version='1.0' encoding='UTF-16'?><plist><dict/></plist>".encode("utf-16-le"),
@@ -192,7 +210,7 @@ def test_dictionary_read_as_array_not_an_array(payload: bytes) -> None:
 
 def test_array_that_is_malformed_remote_error() -> None:
     with pytest.raises(RemoteProtocolError, match="not a property list"):
-        property_list.load_array(b"<array/>")
+        property_list.load_array(b"<array>")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ _END_OF_TEXT: Final = b"\0"
 """May stand behind XML, for the same reason: programs in C count it to a text."""
 _NO_XML: Final = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML cannot hold."""
+_DECLARATION: Final = re.compile(r"\A<\?xml[^>]*>")
 _TRAILER: Final = struct.Struct(">6xBBQQQ")
 _HEAD_LENGTH: Final = 32
 _EXTENDED_COUNT: Final = 0xF
@@ -61,18 +62,25 @@ def _load(payload: bytes) -> object:
     try:
         if body.startswith(_BINARY_MAGIC):
             _check_binary(body)
-        else:
-            body = body.rstrip(_END_OF_TEXT)
-            if b"\0" in body or b"<!ATTLIST" in body:
-                # Default attributes are copied into every element: quadratic, and plistlib lets them pass.
-                raise ValueError("UTF-16, or attribute declarations")
-        try:
             value: object = plistlib.loads(body)
-        except ExpatError:
-            # Programs in C name themselves by whatever their file is called, phones by what was typed.
-            value = plistlib.loads(_NO_XML.sub("\ufffd", body.decode(errors="replace")).encode())
+        else:
+            value = _load_xml(body.rstrip(_END_OF_TEXT))
     except Exception as error:  # plistlib leaks whatever its parts raise, RecursionError and AttributeError included
         raise RemoteProtocolError("not a property list", payload[:_HEAD_LENGTH]) from error
+    return value
+
+
+def _load_xml(body: bytes) -> object:
+    if b"\0" in body or b"<!ATTLIST" in body:
+        # Default attributes are copied into every element: quadratic, and plistlib lets them pass.
+        raise ValueError("UTF-16, or attribute declarations")
+    try:
+        value: object = plistlib.loads(body, fmt=plistlib.FMT_XML)
+    except (ExpatError, LookupError, ValueError):
+        # Programs in C name themselves by whatever their file is called, phones by what was typed, and those in C#
+        # declare the encoding of their memory.
+        text = _DECLARATION.sub("", body.decode("utf-8-sig", errors="replace"))
+        value = plistlib.loads(_NO_XML.sub("\ufffd", text).encode(), fmt=plistlib.FMT_XML)
     return value
 
 
