@@ -95,6 +95,7 @@ def offered_in_time(shell: str, line: str) -> set[str]:
         ("usbmux d", {"demo", "doctor"}),
         ("usbmux env --for go", {"go-ios"}),
         ("usbmux completion ", {"bash", "zsh", "fish"}),
+        ("usbmux forward ", {"add", "list", "remove", "run"}),
         ("usbmux connect --ud", {"--udid"}),
         ("tcprelay --", {"--bufsize", "--help", "--listen", "--socket", "--threaded", "--udid", "--verbose", "--wait"}),
         ("tcprelay -u 0123 --li", {"--listen"}),

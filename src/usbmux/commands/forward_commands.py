@@ -39,8 +39,13 @@ def forward_group() -> None:
     """
 
 
+def _complete_command(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """What else than a pair may come first: the names of the sub-commands, as "run" is only meant so far."""
+    return [] if ctx.params.get("pairs") else [name for name in forward_group.commands if name.startswith(typed)]
+
+
 @forward_group.command("run")
-@click.argument("pairs", nargs=-1, required=True, metavar="LOCAL:REMOTE...")
+@click.argument("pairs", nargs=-1, required=True, metavar="LOCAL:REMOTE...", shell_complete=_complete_command)
 @_udids_option
 @_listen_option
 @click.option(
