@@ -65,10 +65,13 @@ class ServiceManager:
         if self._sock is None:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        self._sock.settimeout(PATIENCE_S if waits else 0)
+        if waits:
+            self._sock.settimeout(PATIENCE_S)
         with suppress(OSError):
             self._sock.connect(address)  # anew: it may have been made anew
-            self._sock.send("\n".join(assignments).encode())
+            self._sock.send("\n".join(assignments).encode(), 0 if waits else socket.MSG_DONTWAIT)
+        if waits:
+            self._sock.settimeout(None)
 
 
 def count_handed(environment: Mapping[str, str]) -> int:
