@@ -17,6 +17,7 @@ from tests.commands.served import served
 from usbmux.testing import SimulatedPhone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.relay.scripted_daemon import ScriptedDaemon
@@ -46,6 +47,15 @@ async def test_print_ready_one_line_says_where_all_listen(daemon: ScriptedDaemon
     assert not os.path.exists(path)  # noqa: ASYNC240
 
 
+@pytest.fixture
+def hang_ups_are_heard() -> Iterator[None]:
+    """Who starts the tests under nohup has told them to ignore SIGHUP, and so all that they start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_ups_are_heard")
 async def test_terminal_hangs_up_it_ends_as_by_sigterm(daemon: ScriptedDaemon, tmp_path: Path) -> None:
     daemon.attach(1, "A")
     path = str(tmp_path / "ssh")
