@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from tests.usb.reads import SIZE, Events, end, growing_reader, stop
-from tests.usb.scripted_endpoint import ScriptedEndpoint
 from usbmux.errors import UsbDisconnectedError
 from usbmux.usb.binding import ErrorCode, TransferStatus
 from usbmux.usb.bulk_reader import BulkReader
 from usbmux.usb.spare_memory import SpareMemory
 
+if TYPE_CHECKING:
+    from tests.usb.scripted_endpoint import ScriptedEndpoint
+
 COUNT = 4
-
-
-@pytest.fixture
-def endpoint() -> ScriptedEndpoint:
-    return ScriptedEndpoint()
-
-
-@pytest.fixture
-def events() -> Events:
-    return Events()
 
 
 @pytest_asyncio.fixture

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.usb.reads import SIZE, Events, end, end_all, end_one, growing_reader, stop
-from tests.usb.scripted_endpoint import ScriptedEndpoint
 from usbmux.usb.spare_memory import SpareMemory
 
+if TYPE_CHECKING:
+    from tests.usb.scripted_endpoint import ScriptedEndpoint
+
 _NO_MEMORY = -11  # LIBUSB_ERROR_NO_MEM
-
-
-@pytest.fixture
-def endpoint() -> ScriptedEndpoint:
-    return ScriptedEndpoint()
-
-
-@pytest.fixture
-def events() -> Events:
-    return Events()
 
 
 pytestmark = pytest.mark.asyncio
